@@ -72,7 +72,7 @@ class MailStoreServer(Calls):
     ) -> None:
         """Create a user.
 
-        The new user has no rights on any archive folder, not even the own archive: see `SetUserPrivilegesOnFolder`.
+        The new user has no rights on any archive folder, not even the own archive: see `set_user_privileges_on_folder`.
 
         Args:
             user_name: Login name of the new user.
@@ -131,7 +131,7 @@ class MailStoreServer(Calls):
     def rename_user(self, old_user_name: str, new_user_name: str) -> None:
         """Change the login name of a user.
 
-        The archive folder keeps its name: `MoveFolder` and `SetUserPrivilegesOnFolder` bring it along.
+        The archive folder keeps its name: `move_folder` and `set_user_privileges_on_folder` bring it along.
 
         Args:
             old_user_name: Login name so far.
@@ -431,7 +431,7 @@ class MailStoreServer(Calls):
         """Replace the directory services configuration.
 
         Args:
-            config: The complete configuration: what `GetDirectoryServicesConfiguration` returned, with the changes
+            config: The complete configuration: what `get_directory_services_configuration` returned, with the changes
                 in it.
 
             ``{**config, "deleteUsers": False}`` is a copy with a change, by names of the wire.
@@ -502,7 +502,7 @@ class MailStoreServer(Calls):
         """Replace the compliance settings.
 
         Args:
-            config: The complete settings: what `GetComplianceConfiguration` returned, with the changes in it.
+            config: The complete settings: what `get_compliance_configuration` returned, with the changes in it.
 
         Returns:
             Nothing.
@@ -534,7 +534,7 @@ class MailStoreServer(Calls):
         """Replace all retention policies.
 
         Args:
-            config: All policies: what `GetRetentionPolicies` returned, with the changes in it.
+            config: All policies: what `get_retention_policies` returned, with the changes in it.
 
             A policy that is not among them is presumably deleted. A single mapping is sent as it is.
 
@@ -584,7 +584,7 @@ class MailStoreServer(Calls):
         """Replace the settings for sending notifications.
 
         Args:
-            settings: The complete settings: what `GetSmtpSettings` returned, with the changes and the password in
+            settings: The complete settings: what `get_smtp_settings` returned, with the changes and the password in
                 it.
 
             ``{**settings, "password": "…"}`` is a copy with a change, by names of the wire.
@@ -1061,7 +1061,7 @@ class MailStoreServer(Calls):
     def repair_store_database(self, id: int) -> JsonValue:
         """Rebuild the database's own indexes of an archive store.
 
-        For stores with a Firebird database only; `VerifyStore` tells first whether it is necessary. The result is
+        For stores with a Firebird database only; `verify_store` tells first whether it is necessary. The result is
         not publicly documented.
 
         Since 11 at the latest.
@@ -1206,7 +1206,7 @@ class MailStoreServer(Calls):
         Since a version after 11, at the latest 24.x of August 2024.
 
         Args:
-            config: All of the settings, as `GetStoreAutoCreateConfiguration` returns them.
+            config: All of the settings, as `get_store_auto_create_configuration` returns them.
 
         Returns:
             Nothing.
@@ -1262,7 +1262,7 @@ class MailStoreServer(Calls):
         return self.run(models.RebuildStoreIndex(id=id, folder=folder))
 
     def select_all_store_indexes_for_rebuild(self) -> None:
-        """Mark all search indexes for `RebuildSelectedStoreIndexes`.
+        """Mark all search indexes for `rebuild_selected_store_indexes`.
 
         Since 11 at the latest.
 
@@ -1518,7 +1518,7 @@ class MailStoreServer(Calls):
     def run_job_async(self, id: int) -> None:
         """Start a job now, without waiting for it.
 
-        The call returns at once and has no token: `GetJobResults` tells what came of it.
+        The call returns at once and has no token: `get_job_results` tells what came of it.
 
         Since 11 at the latest.
 

@@ -1496,8 +1496,8 @@ class Client(TutorialCalls):
         Since 11 at the latest.
 
         Args:
-            fromIncluding: Start of the period. An aware datetime is converted to `time_zone_id`.
-            toExcluding: End of the period, itself not included. An aware datetime is converted to `time_zone_id`.
+            fromIncluding: Start of the period. An aware datetime is converted to `timeZoneId`.
+            toExcluding: End of the period, itself not included. An aware datetime is converted to `timeZoneId`.
             timeZoneId: Time zone of the period and of the times in the result.
             jobId: Identifier of the job; all jobs if left out.
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
@@ -1545,13 +1545,13 @@ class Client(TutorialCalls):
             action: The API command, written as in the Management Shell: ``RunProfile --id=13``.
             owner: Login name of the administrator on whose behalf it runs.
             timeZoneId: Time zone of the schedule.
-            date: Run once, at this date and time. An aware datetime is converted to `time_zone_id`.
+            date: Run once, at this date and time. An aware datetime is converted to `timeZoneId`.
             interval: Run every so many minutes: 5, 10, 15, 20, 30, 60, 120, 180, 240, 360 or 720.
             time: Run at this time of day; every day, unless the next two say otherwise.
             dayOfWeek: Run on this day of the week only; needs `time`. Allowed: ``Sunday``, ``Monday``, ``Tuesday``,
                 ``Wednesday``, ``Thursday``, ``Friday``, ``Saturday``.
             dayOfMonth: Run on this day of the month only, 1 to 31 or ``Last``; needs `time`. Goes together with
-                `day_of_week`.
+                `dayOfWeek`.
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
@@ -1642,13 +1642,13 @@ class Client(TutorialCalls):
         Args:
             id: Identifier of the job.
             timeZoneId: Time zone of the schedule.
-            date: Run once, at this date and time. An aware datetime is converted to `time_zone_id`.
+            date: Run once, at this date and time. An aware datetime is converted to `timeZoneId`.
             interval: Run every so many minutes: 5, 10, 15, 20, 30, 60, 120, 180, 240, 360 or 720.
             time: Run at this time of day; every day, unless the next two say otherwise.
             dayOfWeek: Run on this day of the week only; needs `time`. Allowed: ``Sunday``, ``Monday``, ``Tuesday``,
                 ``Wednesday``, ``Thursday``, ``Friday``, ``Saturday``.
             dayOfMonth: Run on this day of the month only, 1 to 31 or ``Last``; needs `time`. Goes together with
-                `day_of_week`.
+                `dayOfWeek`.
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
@@ -1911,8 +1911,8 @@ class Client(TutorialCalls):
         The rows come in no particular order. A long period makes a long call.
 
         Args:
-            fromIncluding: Start of the period. An aware datetime is converted to `time_zone_id`.
-            toExcluding: End of the period, itself not included. An aware datetime is converted to `time_zone_id`.
+            fromIncluding: Start of the period. An aware datetime is converted to `timeZoneID`.
+            toExcluding: End of the period, itself not included. An aware datetime is converted to `timeZoneID`.
             timeZoneID: Time zone of the period and of the times in the result.
             profileID: Identifier of the profile, at least 1; all profiles if left out.
             userName: User on whose behalf the profiles ran; all users if left out.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 import textwrap
@@ -127,8 +128,14 @@ def _extends(annotation: Any, alias: Any) -> bool:
 # ------------------------------------------------------------------------------------ docstrings
 
 
-def docstring(request: Any, names: dict[str, str], defaults: dict[str, str], *, enveloped: bool) -> str:
-    """Return the docstring of a method: what it does, its arguments, what it returns and raises."""
+def docstring(request: Any, names: dict[str, str], *, enveloped: bool) -> str:
+    """Return the docstring of a method: what it does, its arguments, what it returns and raises.
+
+    Args:
+        request: The request class.
+        names: Its fields with their names in this client's vocabulary.
+        enveloped: Whether the method returns the envelope, as in the tutorial's client.
+    """
     from mailstore.models._documentation import field_docstrings, paragraphs
 
     fields = field_docstrings(request)
@@ -148,7 +155,18 @@ def docstring(request: Any, names: dict[str, str], defaults: dict[str, str], *, 
         parts.append(section("Args", arguments))
     parts.append(section("Returns", [returned(request, enveloped=enveloped)]))
     parts.append(section("Raises", raised(request, has_arguments=bool(names), enveloped=enveloped)))
-    return "\n\n".join(wrap(part) for part in parts)
+    text = "\n\n".join(wrap(part) for part in parts)
+    return re.sub(r"`(\w+)`", lambda name: f"`{in_vocabulary(name[1], names, enveloped=enveloped)}`", text)
+
+
+def in_vocabulary(name: str, names: dict[str, str], *, enveloped: bool) -> str:
+    """Return a name mentioned in a docstring as the client's own vocabulary has it."""
+    from mailstore import models
+    from mailstore.compatibility import is_function
+
+    if name in names:
+        return names[name]
+    return snake(name) if not enveloped and is_function(getattr(models, name, None)) else name
 
 
 def allowed_values(field: FieldInfo) -> str:
@@ -251,7 +269,7 @@ def python_method(request: Any) -> str:
     if optional:
         parameters.append("*")
         parameters += [f"{name}: {spell(hints[name])} = {request.model_fields[name].default!r}" for name in optional]
-    text = docstring(request, {name: name for name in (*needed, *optional)}, {}, enveloped=False)
+    text = docstring(request, {name: name for name in (*needed, *optional)}, enveloped=False)
     given = ", ".join(f"{name}={name}" for name in hints)
     return (
         f"    def {snake(request.__name__)}({', '.join(parameters)}) -> {spell(request.returns)}:\n"
@@ -277,7 +295,7 @@ def tutorial_method(request: Any) -> str:
             spelled += " | None"
         parameters.append(f"{wire[name]}: {spelled}{default}")
     parameters.append("autoHandleToken: bool | None = None")
-    text = docstring(request, {name: wire[name] for name in hints}, {}, enveloped=True)
+    text = docstring(request, {name: wire[name] for name in hints}, enveloped=True)
     given = "".join(f", {wire[name]}={wire[name]}" for name in hints)
     return (
         f"    def {request.__name__}({', '.join(parameters)}) -> StatusEnvelope[{spell(request.returns)}]:\n"

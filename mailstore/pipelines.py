@@ -1,0 +1,1 @@
+"""Requests from JSON lines, results to JSON lines and to CSV rows."""
