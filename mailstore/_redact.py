@@ -12,6 +12,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
+from mailstore.errors import ProtocolError
 from mailstore.models.base import MASK
 
 if TYPE_CHECKING:
@@ -40,17 +41,20 @@ class Redactor:
         return self._pattern.sub(MASK, text) if self._pattern is not None else text
 
     def error(self, error: MailStoreError) -> None:
-        """Mask the secrets in everything that an error took from the server."""
+        """Mask the secrets in everything that an error took from the server; our own words stay as they are."""
         if self._pattern is None:
             return
-        for name, value in vars(error).items():
-            if isinstance(value, str):
-                setattr(error, name, self.text(value))
-        error.args = tuple(self.text(part) if isinstance(part, str) else part for part in error.args)
+        if error.details is not None:
+            error.details = self.text(error.details)
+        if isinstance(error, ProtocolError):
+            error.message = self.text(error.message)
+            error.body = self.text(error.body) if error.body is not None else None
         if error.envelope is not None:
+            error.message = self.text(error.message)
             said = json.dumps(error.envelope.to_wire(), ensure_ascii=False)
             if (masked := self.text(said)) != said:
                 error.envelope = type(error.envelope).model_validate_json(masked)
+        error.args = (error.message,)
 
 
 def _spellings(secret: str, username: str) -> set[str]:

@@ -143,11 +143,6 @@ class Transport:
                 return ConnectionFailedError(
                     f"there is no host {self._settings.host}", hint="check the name and your DNS"
                 )
-            case ConnectTimeoutError():
-                return RequestTimeoutError(
-                    f"no connection to {server} within {timeouts[0]:g} s",
-                    hint="a firewall, or the wrong address or port?",
-                )
             case NewConnectionError():
                 return ConnectionFailedError(
                     f"{server} does not accept connections: {_reason(error)}",
@@ -155,6 +150,11 @@ class Transport:
                         "the API is off by default: switch it on in the MailStore Server Service Configuration and "
                         "restart the service; its port is 8463 (Service Provider Edition: 8474)"
                     ),
+                )
+            case ConnectTimeoutError():  # below NewConnectionError, which is one of its kind
+                return RequestTimeoutError(
+                    f"no connection to {server} within {timeouts[0]:g} s",
+                    hint="a firewall, or the wrong address or port?",
                 )
             case PoolTimeoutError():
                 waited = timeouts[1] if sent else timeouts[0]
