@@ -9,7 +9,6 @@ wrong is a `mailstore.errors.MailStoreError`. `run`, `start`, `invoke`, `call` a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import JsonValue
@@ -245,7 +244,7 @@ class MailStoreServer(Calls):
         """
         return self.run(models.SetUserPassword(user_name=user_name, password=password))
 
-    def set_user_pop_3_user_names(self, user_name: str, *, pop3_user_names: models.TextsLike | None = None) -> None:
+    def set_user_pop3_user_names(self, user_name: str, *, pop3_user_names: models.TextsLike | None = None) -> None:
         """Replace the POP3 user names of a user, which MailStore Proxy uses.
 
         Args:
@@ -425,9 +424,7 @@ class MailStoreServer(Calls):
         """
         return self.run(models.GetDirectoryServicesConfiguration())
 
-    def set_directory_services_configuration(
-        self, config: models.DirectoryServicesConfiguration | Mapping[str, JsonValue]
-    ) -> None:
+    def set_directory_services_configuration(self, config: models.DirectoryServicesConfigurationLike) -> None:
         """Replace the directory services configuration.
 
         Args:
@@ -498,7 +495,7 @@ class MailStoreServer(Calls):
         """
         return self.run(models.GetComplianceConfiguration())
 
-    def set_compliance_configuration(self, config: models.ComplianceConfiguration | Mapping[str, JsonValue]) -> None:
+    def set_compliance_configuration(self, config: models.ComplianceConfigurationLike) -> None:
         """Replace the compliance settings.
 
         Args:
@@ -580,7 +577,7 @@ class MailStoreServer(Calls):
         """
         return self.run(models.GetSmtpSettings())
 
-    def set_smtp_settings(self, settings: models.SmtpSettings | Mapping[str, JsonValue]) -> None:
+    def set_smtp_settings(self, settings: models.SmtpSettingsLike) -> None:
         """Replace the settings for sending notifications.
 
         Args:

@@ -27,7 +27,6 @@ client prints shows a password.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import JsonValue
@@ -491,9 +490,7 @@ class Client(TutorialCalls):
         return self._call(models.GetDirectoryServicesConfiguration, autoHandleToken)
 
     def SetDirectoryServicesConfiguration(
-        self,
-        config: models.DirectoryServicesConfiguration | Mapping[str, JsonValue],
-        autoHandleToken: bool | None = None,
+        self, config: models.DirectoryServicesConfigurationLike, autoHandleToken: bool | None = None
     ) -> StatusEnvelope[None]:
         """Replace the directory services configuration.
 
@@ -578,7 +575,7 @@ class Client(TutorialCalls):
         return self._call(models.GetComplianceConfiguration, autoHandleToken)
 
     def SetComplianceConfiguration(
-        self, config: models.ComplianceConfiguration | Mapping[str, JsonValue], autoHandleToken: bool | None = None
+        self, config: models.ComplianceConfigurationLike, autoHandleToken: bool | None = None
     ) -> StatusEnvelope[None]:
         """Replace the compliance settings.
 
@@ -675,7 +672,7 @@ class Client(TutorialCalls):
         return self._call(models.GetSmtpSettings, autoHandleToken)
 
     def SetSmtpSettings(
-        self, settings: models.SmtpSettings | Mapping[str, JsonValue], autoHandleToken: bool | None = None
+        self, settings: models.SmtpSettingsLike, autoHandleToken: bool | None = None
     ) -> StatusEnvelope[None]:
         """Replace the settings for sending notifications.
 

@@ -255,9 +255,7 @@ def hints_of(request: Any) -> dict[str, Any]:
 
 def snake(name: str) -> str:
     """Return the Python spelling of a function's name: ``GetUserInfo`` is ``get_user_info``."""
-    from pydantic.alias_generators import to_snake
-
-    return to_snake(name.replace("MFA", "Mfa"))
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
 def python_method(request: Any) -> str:

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
         ComplianceConfiguration as ComplianceConfiguration,
     )
     from mailstore.models.compliance import (
+        ComplianceConfigurationLike as ComplianceConfigurationLike,
+    )
+    from mailstore.models.compliance import (
         GetComplianceConfiguration as GetComplianceConfiguration,
     )
     from mailstore.models.compliance import (
@@ -83,6 +86,9 @@ if TYPE_CHECKING:
     )
     from mailstore.models.directory import (
         DirectoryServicesConfiguration as DirectoryServicesConfiguration,
+    )
+    from mailstore.models.directory import (
+        DirectoryServicesConfigurationLike as DirectoryServicesConfigurationLike,
     )
     from mailstore.models.directory import (
         DirectoryServicesType as DirectoryServicesType,
@@ -350,6 +356,9 @@ if TYPE_CHECKING:
     )
     from mailstore.models.smtp import (
         SmtpSettings as SmtpSettings,
+    )
+    from mailstore.models.smtp import (
+        SmtpSettingsLike as SmtpSettingsLike,
     )
     from mailstore.models.smtp import (
         TestSmtpSettings as TestSmtpSettings,
@@ -641,6 +650,7 @@ _MODULES = {
     "CompactMasterDatabase": "storage",
     "CompactStore": "stores",
     "ComplianceConfiguration": "compliance",
+    "ComplianceConfigurationLike": "compliance",
     "CreateBackup": "storage",
     "CreateJob": "jobs",
     "CreateProfile": "profiles",
@@ -664,6 +674,7 @@ _MODULES = {
     "DeleteUser": "users",
     "DetachStore": "stores",
     "DirectoryServicesConfiguration": "directory",
+    "DirectoryServicesConfigurationLike": "directory",
     "DirectoryServicesType": "directory",
     "DisableMFA": "users",
     "ErrorDetails": "envelope",
@@ -788,6 +799,7 @@ _MODULES = {
     "SetUserPrivileges": "users",
     "SetUserPrivilegesOnFolder": "users",
     "SmtpSettings": "smtp",
+    "SmtpSettingsLike": "smtp",
     "StatusCode": "envelope",
     "StatusEnvelope": "envelope",
     "StatusReportTimespan": "system",
@@ -852,6 +864,7 @@ __all__ = [
     "CompactMasterDatabase",
     "CompactStore",
     "ComplianceConfiguration",
+    "ComplianceConfigurationLike",
     "CreateBackup",
     "CreateJob",
     "CreateProfile",
@@ -875,6 +888,7 @@ __all__ = [
     "DeleteUser",
     "DetachStore",
     "DirectoryServicesConfiguration",
+    "DirectoryServicesConfigurationLike",
     "DirectoryServicesType",
     "DisableMFA",
     "ErrorDetails",
@@ -996,6 +1010,7 @@ __all__ = [
     "SetUserPrivileges",
     "SetUserPrivilegesOnFolder",
     "SmtpSettings",
+    "SmtpSettingsLike",
     "StatusCode",
     "StatusEnvelope",
     "StatusReportTimespan",

@@ -208,11 +208,16 @@ class PolicyList(JsonObject):
         return {"anyOf": [super().__get_pydantic_json_schema__(schema, handler), {"type": "object"}]}
 
 
-_AS_IT_IS = JsonObject(lambda: Response)
+ComplianceConfigurationLike: TypeAlias = Annotated[
+    ComplianceConfiguration | Mapping[str, JsonValue], JsonObject(ComplianceConfiguration)
+]
+"""Compliance settings, as model or mapping."""
+
+_AS_IT_IS = JsonObject(Response)
 
 RetentionPoliciesLike: TypeAlias = Annotated[
     Iterable[RetentionPolicy | Mapping[str, JsonValue]] | Mapping[str, Any],
-    PolicyList(lambda: RetentionPolicy, many=True),
+    PolicyList(RetentionPolicy, many=True),
 ]
 """Policies as a list of models or mappings, or as one mapping that is sent as it is."""
 
@@ -224,7 +229,7 @@ class GetComplianceConfiguration(Request[ComplianceConfiguration]):
 class SetComplianceConfiguration(Request[None]):
     """Replace the compliance settings."""
 
-    config: Annotated[ComplianceConfiguration | Mapping[str, JsonValue], JsonObject(lambda: ComplianceConfiguration)]
+    config: ComplianceConfigurationLike
     """The complete settings: what `GetComplianceConfiguration` returned, with the changes in it."""
 
 

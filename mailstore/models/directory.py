@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from pydantic import JsonValue
 
@@ -86,6 +86,11 @@ class DirectoryServicesConfiguration(Response):
     """Whether a synchronisation deletes MailStore users that the directory no longer has."""
 
 
+DirectoryServicesConfigurationLike: TypeAlias = Annotated[
+    DirectoryServicesConfiguration | Mapping[str, JsonValue], JsonObject(DirectoryServicesConfiguration)
+]
+"""The directory services configuration, as model or mapping."""
+
 # -------------------------------------------------------------------------------------- requests
 
 
@@ -96,9 +101,7 @@ class GetDirectoryServicesConfiguration(Request[DirectoryServicesConfiguration])
 class SetDirectoryServicesConfiguration(Request[None]):
     """Replace the directory services configuration."""
 
-    config: Annotated[
-        DirectoryServicesConfiguration | Mapping[str, JsonValue], JsonObject(lambda: DirectoryServicesConfiguration)
-    ]
+    config: DirectoryServicesConfigurationLike
     """The complete configuration: what `GetDirectoryServicesConfiguration` returned, with the changes in it.
 
     ``{**config, "deleteUsers": False}`` is a copy with a change, by names of the wire.

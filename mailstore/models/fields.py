@@ -8,7 +8,7 @@ What the API does not allow is refused here, before anything is sent.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from functools import partial
@@ -192,8 +192,8 @@ class WireTimeZone(Argument):
 class JsonObject(Argument):
     """A JSON argument: the model, or a mapping with the names of the wire or of Python."""
 
-    model: Callable[[], type[Model]]
-    """Returns the class; a function, so that a class may be named before it is defined."""
+    model: type[Model]
+    """The class of the object."""
 
     many: bool = False
     """Whether the argument is a list of such objects."""
@@ -204,10 +204,10 @@ class JsonObject(Argument):
             return self._one(value)
         if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping | Model):
             return [self._one(item) for item in cast("Iterable[object]", value)]
-        raise ValueError(f"must be a list of {self.model().__name__}, or of mappings")
+        raise ValueError(f"must be a list of {self.model.__name__}, or of mappings")
 
     def _one(self, value: object) -> Model:
-        model = self.model()
+        model = self.model
         if isinstance(value, model):
             return value
         if isinstance(value, Model):
@@ -222,7 +222,8 @@ class JsonObject(Argument):
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        one = handler(self.model().__pydantic_core_schema__)
+        self.model.model_rebuild()  # models are built when they are first needed
+        one = handler(self.model.__pydantic_core_schema__)
         return {"type": "array", "items": one} if self.many else one
 
 

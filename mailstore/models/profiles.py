@@ -230,7 +230,7 @@ def _without_identity(properties: ProfileProperties) -> ProfileProperties:
 
 ProfilePropertiesLike: TypeAlias = Annotated[
     ProfileProperties | Mapping[str, JsonValue],
-    JsonObject(lambda: ProfileProperties),
+    JsonObject(ProfileProperties),
     AfterValidator(_without_identity),
 ]
 """A profile without ``id`` and ``version``, as model or mapping."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import JsonValue
 
@@ -24,6 +24,9 @@ class SmtpSettings(Response):
     """Password of the account on the mail server. Always null when read: fill it in before writing."""
 
 
+SmtpSettingsLike: TypeAlias = Annotated[SmtpSettings | Mapping[str, JsonValue], JsonObject(SmtpSettings)]
+"""Settings for notifications, as model or mapping."""
+
 # -------------------------------------------------------------------------------------- requests
 
 
@@ -34,7 +37,7 @@ class GetSmtpSettings(Request[SmtpSettings]):
 class SetSmtpSettings(Request[None]):
     """Replace the settings for sending notifications."""
 
-    settings: Annotated[SmtpSettings | Mapping[str, JsonValue], JsonObject(lambda: SmtpSettings)]
+    settings: SmtpSettingsLike
     """The complete settings: what `GetSmtpSettings` returned, with the changes and the password in it.
 
     ``{**settings, "password": "…"}`` is a copy with a change, by names of the wire.

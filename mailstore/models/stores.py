@@ -131,7 +131,7 @@ class StoreAutoCreateConfiguration(Response):
 
 
 StoreAutoCreateConfigurationLike: TypeAlias = Annotated[
-    StoreAutoCreateConfiguration | Mapping[str, JsonValue], JsonObject(lambda: StoreAutoCreateConfiguration)
+    StoreAutoCreateConfiguration | Mapping[str, JsonValue], JsonObject(StoreAutoCreateConfiguration)
 ]
 """The settings for automatic creation, as model or mapping."""
 
