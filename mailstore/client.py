@@ -30,7 +30,7 @@ class MailStoreServer(Calls):
         """List all users with a few of their properties.
 
         Returns:
-            `list[UserListEntry]`.
+            `list[UserListEntry]`, each with ``user_name``, ``full_name``, ``distinguished_name``, ``mfa_status``.
 
         Raises:
             ApiError: The server said no.
@@ -47,7 +47,9 @@ class MailStoreServer(Calls):
             user_name: Login name.
 
         Returns:
-            `UserInfo`.
+            `UserInfo`, with ``user_name``, ``full_name``, ``distinguished_name``, ``authentication``,
+                ``mfa_status``, ``email_addresses``, ``pop3_user_names``, ``privileges``, ``login_privileges``,
+                ``privileges_on_folders``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -414,7 +416,11 @@ class MailStoreServer(Calls):
         """Return the directory services configuration; its password is always null.
 
         Returns:
-            `DirectoryServicesConfiguration`.
+            `DirectoryServicesConfiguration`, with ``type``, ``server_name``, ``protocol``, ``authentication_type``,
+                ``user_name``, ``password``, ``base_dn``, ``microsoft_exchange_users_only``, ``enabled_users_only``,
+                ``users_visible_in_address_lists_only``, ``groups``, ``user_name_format``,
+                ``authentication_protocol``, ``open_id_discovery_url``, ``open_id_client_id``,
+                ``open_id_redirect_url``, ``open_id_force_adfs_login``, ``delete_users``.
 
         Raises:
             ApiError: The server said no.
@@ -471,7 +477,7 @@ class MailStoreServer(Calls):
         Since a version after 11, at the latest 24.x of August 2024.
 
         Returns:
-            `list[CredentialInfo]`.
+            `list[CredentialInfo]`, each with ``id``, ``type``, ``description``, ``settings``.
 
         Raises:
             ApiError: The server said no.
@@ -485,7 +491,7 @@ class MailStoreServer(Calls):
         """Return the compliance settings.
 
         Returns:
-            `ComplianceConfiguration`.
+            `ComplianceConfiguration`, with ``legal_hold_enabled``, ``log_successful_user_activities``.
 
         Raises:
             ApiError: The server said no.
@@ -517,7 +523,8 @@ class MailStoreServer(Calls):
         """List the retention policies.
 
         Returns:
-            `list[RetentionPolicy]`.
+            `list[RetentionPolicy]`, each with ``name``, ``enabled``, ``period``, ``period_interval``,
+                ``reference_date_type``, ``delete``, ``search_criteria``.
 
         Raises:
             ApiError: The server said no.
@@ -567,7 +574,7 @@ class MailStoreServer(Calls):
         """Return the settings for sending notifications; their password is always null.
 
         Returns:
-            `SmtpSettings`.
+            `SmtpSettings`, with ``password``.
 
         Raises:
             ApiError: The server said no.
@@ -726,7 +733,10 @@ class MailStoreServer(Calls):
             include_size: Whether to tell the size of each store, which can take a while.
 
         Returns:
-            `list[StoreInfo]`.
+            `list[StoreInfo]`, each with ``id``, ``name``, ``type``, ``requested_state``, ``error``,
+                ``statistics_count``, ``statistics_size``, ``needs_upgrade``, ``search_indexes_need_rebuild``,
+                ``database_path``, ``content_path``, ``index_path``, ``database_name``, ``server_name``,
+                ``user_name``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1298,7 +1308,9 @@ class MailStoreServer(Calls):
         Since a version of 2015.
 
         Returns:
-            `list[JobInfo]`.
+            `list[JobInfo]`, each with ``id``, ``name``, ``action``, ``owner``, ``creation_date_time_utc``,
+                ``last_start_date_time_utc``, ``last_complete_date_time_utc``, ``next_start_date_time_utc``,
+                ``enabled``, ``schedule``.
 
         Raises:
             ApiError: The server said no.
@@ -1329,7 +1341,8 @@ class MailStoreServer(Calls):
             job_id: Identifier of the job; all jobs if left out.
 
         Returns:
-            `list[JobResult]`.
+            `list[JobResult]`, each with ``job_result_id``, ``job_id``, ``action``, ``start_time``,
+                ``complete_time``, ``result``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1561,7 +1574,8 @@ class MailStoreServer(Calls):
             raw: The form of the answer; the server knows no other than `True`.
 
         Returns:
-            `list[ProfileInfo]`.
+            `list[ProfileInfo]`, each with ``id``, ``version``, ``name``, ``owner``, ``type``, ``connector``,
+                ``details``, ``server_side_execution``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1718,7 +1732,8 @@ class MailStoreServer(Calls):
             user_name: User on whose behalf the profiles ran; all users if left out.
 
         Returns:
-            `list[WorkerResult]`.
+            `list[WorkerResult]`, each with ``id``, ``user_name``, ``profile_id``, ``profile_name``, ``result``,
+                ``items_archived``, ``start_time``, ``complete_time``, ``machine_name``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1765,7 +1780,7 @@ class MailStoreServer(Calls):
         Slow on large archives, where the call becomes a task.
 
         Returns:
-            `list[FolderStatistics]`.
+            `list[FolderStatistics]`, each with ``folder``, ``size``, ``count``.
 
         Raises:
             ApiError: The server said no.
@@ -1844,7 +1859,7 @@ class MailStoreServer(Calls):
             folder: Archive folder, levels separated by ``/``. What leaving it out means is not publicly documented.
 
         Returns:
-            `list[MessageListEntry]`.
+            `list[MessageListEntry]`, each with ``id``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1878,7 +1893,7 @@ class MailStoreServer(Calls):
         """Return the version and the computer name of the server.
 
         Returns:
-            `ServerInfo`.
+            `ServerInfo`, with ``version``, ``machine_name``.
 
         Raises:
             ApiError: The server said no.
@@ -1892,7 +1907,8 @@ class MailStoreServer(Calls):
         """Return how the service is set up, its certificate included.
 
         Returns:
-            `ServiceConfiguration`.
+            `ServiceConfiguration`, with ``base_directory``, ``debug_log``, ``audit_log_location``,
+                ``server_certificate``.
 
         Raises:
             ApiError: The server said no.
@@ -1944,7 +1960,8 @@ class MailStoreServer(Calls):
         Since a version after 11, at the latest 24.x of August 2024.
 
         Returns:
-            `LicenseInformation`.
+            `LicenseInformation`, with ``named_users``, ``max_named_users``, ``licensed_to``, ``product_version``,
+                ``support_expiration_date``.
 
         Raises:
             ApiError: The server said no.
@@ -1986,7 +2003,7 @@ class MailStoreServer(Calls):
         """List the time zones that the server knows.
 
         Returns:
-            `list[TimeZoneInfo]`.
+            `list[TimeZoneInfo]`, each with ``id``, ``display_name``.
 
         Raises:
             ApiError: The server said no.

@@ -46,7 +46,8 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is `list[UserListEntry]`.
+            The status envelope; its ``result`` is `list[UserListEntry]`, each with ``userName``, ``fullName``,
+                ``distinguishedName``, ``mfaStatus``.
 
         Raises:
             ApiError: The server said no; not with ``raiseOnError=False``.
@@ -64,7 +65,9 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is `UserInfo`.
+            The status envelope; its ``result`` is `UserInfo`, with ``userName``, ``fullName``,
+                ``distinguishedName``, ``authentication``, ``mfaStatus``, ``emailAddresses``, ``pop3UserNames``,
+                ``privileges``, ``loginPrivileges``, ``privilegesOnFolders``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -106,7 +109,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -135,7 +138,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -159,7 +162,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -181,7 +184,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -205,7 +208,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -229,7 +232,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -253,7 +256,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -275,7 +278,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -297,7 +300,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -321,7 +324,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -346,7 +349,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -372,7 +375,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -393,7 +396,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -438,7 +441,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -459,7 +462,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -479,7 +482,11 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is `DirectoryServicesConfiguration`.
+            The status envelope; its ``result`` is `DirectoryServicesConfiguration`, with ``type``, ``serverName``,
+                ``protocol``, ``authenticationType``, ``userName``, ``password``, ``baseDN``,
+                ``microsoftExchangeUsersOnly``, ``enabledUsersOnly``, ``usersVisibleInAddressListsOnly``,
+                ``groups``, ``userNameFormat``, ``authenticationProtocol``, ``openIdDiscoveryUrl``,
+                ``openIdClientID``, ``openIdRedirectUrl``, ``openIdForceAdfsLogin``, ``deleteUsers``.
 
         Raises:
             ApiError: The server said no; not with ``raiseOnError=False``.
@@ -502,7 +509,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -545,7 +552,8 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is `list[CredentialInfo]`.
+            The status envelope; its ``result`` is `list[CredentialInfo]`, each with ``ID``, ``Type``,
+                ``Description``, ``Settings``.
 
         Raises:
             ApiError: The server said no; not with ``raiseOnError=False``.
@@ -564,7 +572,8 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is `ComplianceConfiguration`.
+            The status envelope; its ``result`` is `ComplianceConfiguration`, with ``legalHoldEnabled``,
+                ``logSuccessfulUserActivities``.
 
         Raises:
             ApiError: The server said no; not with ``raiseOnError=False``.
@@ -584,7 +593,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -602,7 +611,8 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is `list[RetentionPolicy]`.
+            The status envelope; its ``result`` is `list[RetentionPolicy]`, each with ``name``, ``enabled``,
+                ``period``, ``periodInterval``, ``referenceDateType``, ``delete``, ``searchCriteria``.
 
         Raises:
             ApiError: The server said no; not with ``raiseOnError=False``.
@@ -624,7 +634,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -661,7 +671,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is `SmtpSettings`.
+            The status envelope; its ``result`` is `SmtpSettings`, with ``password``.
 
         Raises:
             ApiError: The server said no; not with ``raiseOnError=False``.
@@ -684,7 +694,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -847,7 +857,10 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is `list[StoreInfo]`.
+            The status envelope; its ``result`` is `list[StoreInfo]`, each with ``id``, ``name``, ``type``,
+                ``requestedState``, ``error``, ``statisticsCount``, ``statisticsSize``, ``needsUpgrade``,
+                ``searchIndexesNeedRebuild``, ``databasePath``, ``contentPath``, ``indexPath``, ``databaseName``,
+                ``serverName``, ``userName``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1003,7 +1016,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1038,7 +1051,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1058,7 +1071,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1077,7 +1090,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1231,7 +1244,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1298,7 +1311,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1321,7 +1334,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1365,7 +1378,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1428,7 +1441,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ApiError: The server said no; not with ``raiseOnError=False``.
@@ -1468,7 +1481,9 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is `list[JobInfo]`.
+            The status envelope; its ``result`` is `list[JobInfo]`, each with ``id``, ``name``, ``action``,
+                ``owner``, ``creationDateTimeUtc``, ``lastStartDateTimeUtc``, ``lastCompleteDateTimeUtc``,
+                ``nextStartDateTimeUtc``, ``enabled``, ``schedule``.
 
         Raises:
             ApiError: The server said no; not with ``raiseOnError=False``.
@@ -1500,7 +1515,8 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is `list[JobResult]`.
+            The status envelope; its ``result`` is `list[JobResult]`, each with ``jobResultId``, ``jobId``,
+                ``action``, ``startTime``, ``completeTime``, ``result``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1586,7 +1602,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1608,7 +1624,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1649,7 +1665,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1680,7 +1696,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1703,7 +1719,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1724,7 +1740,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1745,7 +1761,8 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is `list[ProfileInfo]`.
+            The status envelope; its ``result`` is `list[ProfileInfo]`, each with ``id``, ``version``, ``name``,
+                ``owner``, ``type``, ``connector``, ``details``, ``serverSideExecution``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1842,7 +1859,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1876,7 +1893,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1916,7 +1933,9 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is `list[WorkerResult]`.
+            The status envelope; its ``result`` is `list[WorkerResult]`, each with ``id``, ``userName``,
+                ``profileId``, ``profileName``, ``result``, ``itemsArchived``, ``startTime``, ``completeTime``,
+                ``machineName``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -1967,7 +1986,8 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is `list[FolderStatistics]`.
+            The status envelope; its ``result`` is `list[FolderStatistics]`, each with ``folder``, ``size``,
+                ``count``.
 
         Raises:
             ApiError: The server said no; not with ``raiseOnError=False``.
@@ -2012,7 +2032,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -2056,7 +2076,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is `list[MessageListEntry]`.
+            The status envelope; its ``result`` is `list[MessageListEntry]`, each with ``id``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -2076,7 +2096,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -2094,7 +2114,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is `ServerInfo`.
+            The status envelope; its ``result`` is `ServerInfo`, with ``version``, ``machineName``.
 
         Raises:
             ApiError: The server said no; not with ``raiseOnError=False``.
@@ -2113,7 +2133,8 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is `ServiceConfiguration`.
+            The status envelope; its ``result`` is `ServiceConfiguration`, with ``baseDirectory``, ``debugLog``,
+                ``auditLogLocation``, ``serverCertificate``.
 
         Raises:
             ApiError: The server said no; not with ``raiseOnError=False``.
@@ -2133,7 +2154,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is nothing.
+            The status envelope; its ``result`` is ``None``.
 
         Raises:
             ArgumentError: An argument is not what the API allows; nothing was sent.
@@ -2172,7 +2193,8 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is `LicenseInformation`.
+            The status envelope; its ``result`` is `LicenseInformation`, with ``namedUsers``, ``maxNamedUsers``,
+                ``licensedTo``, ``productVersion``, ``supportExpirationDate``.
 
         Raises:
             ApiError: The server said no; not with ``raiseOnError=False``.
@@ -2221,7 +2243,7 @@ class Client(TutorialCalls):
             autoHandleToken: Whether to wait for the end of a long call; the client's own setting if left out.
 
         Returns:
-            The status envelope; its ``result`` is `list[TimeZoneInfo]`.
+            The status envelope; its ``result`` is `list[TimeZoneInfo]`, each with ``id``, ``displayName``.
 
         Raises:
             ApiError: The server said no; not with ``raiseOnError=False``.

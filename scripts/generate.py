@@ -200,10 +200,21 @@ def returned(request: Any, *, enveloped: bool) -> str:
     elif result is JsonValue or result == HiddenJson:
         what = "JSON whose shape is not publicly documented"
     else:
-        what = f"`{spell(result).replace('models.', '')}`"
+        what = f"`{spell(result).replace('models.', '')}`{with_members(result, wire=enveloped)}"
     if enveloped:
+        what = "``None``" if result is None else what
         return f"The status envelope; its ``result`` is {what}."
-    return "Nothing." if result is None else f"{what[0].upper()}{what[1:]}."
+    return f"{what[0].upper()}{what[1:]}."
+
+
+def with_members(result: Any, *, wire: bool) -> str:
+    """Return the words for the members of a result, in the spelling of the wire or of Python."""
+    from mailstore.models.base import wire_names
+
+    several = get_origin(result) is list
+    names = wire_names(get_args(result)[0] if several else result)
+    spelled = [f"``{name}``" for name in (names.values() if wire else names)]
+    return f"{', each' if several else ','} with {', '.join(spelled)}" if spelled else ""
 
 
 def raised(request: Any, *, has_arguments: bool, enveloped: bool) -> list[str]:
