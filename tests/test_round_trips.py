@@ -64,7 +64,9 @@ def arguments(hint: Any, where: tuple[str, str]) -> st.SearchStrategy[Any]:
         shortest = next(
             (rule.min_length for rule in _constraints(rules) if isinstance(rule, annotated_types.MinLen)), 0
         )
-        least: Any = next((rule.ge for rule in _constraints(rules) if isinstance(rule, annotated_types.Ge)), None)
+        least: Any = max(
+            (rule.ge for rule in _constraints(rules) if isinstance(rule, annotated_types.Ge)), default=None
+        )
         if base is str:
             return st.text(min_size=shortest, max_size=12)
         return st.integers(least, 2**31) if base is int else arguments(base, where)

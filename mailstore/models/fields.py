@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 from zoneinfo import ZoneInfo
 
-from pydantic import JsonValue, PlainSerializer, Secret, SecretStr, SerializationInfo, WrapValidator
+from pydantic import JsonValue, PlainSerializer, Secret, SecretStr, SerializationInfo, WithJsonSchema, WrapValidator
 from pydantic_core import core_schema
 
 from mailstore.models.base import MASK, REVEAL, Model, OpenEnum
@@ -217,14 +217,14 @@ class JsonObject(Argument):
         raise ValueError(f"must be a {model.__name__} or a mapping")
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        one = handler.generate_schema(self.model)
+        # Only the JSON Schema looks at the schema of the model; what is accepted is said above.
         return core_schema.no_info_plain_validator_function(
-            self.accept, metadata={"pydantic_js_extra": {"type": "array" if self.many else "object"}}
+            self.accept, json_schema_input_schema=core_schema.list_schema(one) if self.many else one
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        self.model.model_rebuild()  # models are built when they are first needed
-        one = handler(self.model.__pydantic_core_schema__)
-        return {"type": "array", "items": one} if self.many else one
+        return handler(schema)
 
 
 def _plain(value: object) -> object:
@@ -329,8 +329,11 @@ def _wire_text(value: datetime) -> str:
 
 _as_wire_text = PlainSerializer(_wire_text, return_type=str, when_used="json-unless-none")
 
-LocalDateTime: TypeAlias = Annotated[datetime, WrapValidator(partial(_parse, utc=False)), _as_wire_text]
+# Not the "date-time" of JSON Schema, which wants an offset.
+_wire_schema = WithJsonSchema({"type": "string", "examples": ["2026-01-31T23:59:59"]})
+
+LocalDateTime: TypeAlias = Annotated[datetime, WrapValidator(partial(_parse, utc=False)), _as_wire_text, _wire_schema]
 """A naive datetime, in the zone that was asked for; dumped as the text that it came from."""
 
-UtcDateTime: TypeAlias = Annotated[datetime, WrapValidator(partial(_parse, utc=True)), _as_wire_text]
+UtcDateTime: TypeAlias = Annotated[datetime, WrapValidator(partial(_parse, utc=True)), _as_wire_text, _wire_schema]
 """An aware datetime in UTC; dumped as the text that it came from, which has no zone."""

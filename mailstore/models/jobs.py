@@ -19,7 +19,7 @@ from mailstore.models.fields import (
     TimeZoneLike,
     UtcDateTime,
 )
-from mailstore.models.zones import LOCAL, attach, to_local
+from mailstore.models.zones import LOCAL, attach, to_local, to_local_window
 
 if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
@@ -145,6 +145,10 @@ def run_in_zone(run: RunT, zone: str | ZoneInfo) -> RunT:
         value: object = getattr(run, name)
         if isinstance(value, datetime):
             times[name] = attach(value, zone)
+    start, end = times.get("start_time"), times.get("complete_time")
+    if start is not None and end is not None and end < start:
+        # Nothing ends before it begins: the clock was set back, and shows the hour for the second time.
+        times["complete_time"] = end.replace(fold=1)
     return run.model_copy(update=times)
 
 
@@ -228,7 +232,8 @@ class JobResult(Response):
     def in_zone(self, zone: str | ZoneInfo) -> Self:
         """Return a copy with aware times.
 
-        An hour that the clock shows twice, in autumn, is taken for the first of the two.
+        An hour that the clock shows twice, in autumn, is taken for the first of the two, unless
+        the run would end before it began.
 
         Args:
             zone: The zone that the results were asked for in.
@@ -249,20 +254,13 @@ JobName: TypeAlias = Annotated[str, Field(min_length=1)]
 
 
 def local_window(start: datetime | str, end: datetime | str, zone: str | ZoneInfo) -> tuple[datetime, datetime]:
-    """Return both ends of a window, already checked one by one, on the clock of the request's zone.
+    """Return both ends of a period, already checked one by one, on the clock of the request's zone.
 
     Raises:
-        ValueError: The window is empty, or an end is aware and the zone cannot be known here.
+        ValueError: The period is empty, or an end is aware and the zone cannot be known here.
     """
-    from_including, to_excluding = _local(start, zone), _local(end, zone)
-    if from_including >= to_excluding:
-        raise ValueError("from_including must be before to_excluding")
-    return from_including, to_excluding
-
-
-def _local(value: datetime | str, zone: str | ZoneInfo) -> datetime:
-    # The rules of the fields have left nothing but a datetime and a name of a zone.
-    return to_local(cast("datetime", value), cast("str", zone))
+    # The rules of the fields have left nothing but datetimes and a name of a zone.
+    return to_local_window(cast("datetime", start), cast("datetime", end), cast("str", zone))
 
 
 class GetJobs(Request[list[JobInfo]]):
@@ -413,7 +411,8 @@ def _settle_schedule(request: CreateJob | SetJobSchedule) -> None:
         raise ValueError("day_of_week and day_of_month need time; they are not allowed with date or interval")
     if request.date is not None:
         # Frozen for everybody else, but nobody has seen this request yet.
-        object.__setattr__(request, "date", _local(request.date, request.time_zone_id))
+        local = to_local(cast("datetime", request.date), cast("str", request.time_zone_id))
+        object.__setattr__(request, "date", local)
 
 
 class DeleteJob(Request[None]):

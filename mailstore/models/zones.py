@@ -3,24 +3,29 @@
 The API wants the Windows name of a zone (``W. Europe Standard Time``) or ``$Local``,
 the zone of the server's operating system. Python knows zones by their IANA names. The
 table between the two is the Unicode consortium's, taken from the package ``tzlocal``
-(extra ``tz``); Windows names and ``$Local`` need no table.
+(extra ``tz``); Windows names, ``UTC`` and ``$Local`` need no table.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
 from typing import cast
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 LOCAL = "$Local"
 """The zone of the server's operating system, whichever it is."""
+
+_UTC = "UTC"
+"""The one name that Windows and IANA share."""
 
 _MISSING_TABLE = "needs the table of the package tzlocal: pip install 'mailstore[tz]'"
 
 
 def windows_id(zone: str | ZoneInfo) -> str:
     """Return the name that the API understands for a zone.
+
+    A name that IANA does not have is taken for a Windows name; the server knows which there are.
 
     Args:
         zone: ``$Local``, a Windows name, an IANA name such as ``Europe/Berlin``, or a `ZoneInfo`.
@@ -38,7 +43,7 @@ def windows_id(zone: str | ZoneInfo) -> str:
         raise ValueError("this ZoneInfo was made from a file and has no name; pass one made by ZoneInfo(name)")
     if not name.strip():
         raise ValueError("must name a time zone; '$Local' is the zone of the server")
-    if name == LOCAL or (not isinstance(zone, ZoneInfo) and not _is_iana(name)):
+    if name == _UTC or not (isinstance(zone, ZoneInfo) or _is_iana(name)):
         return name
     try:
         return _tables()[0][name]
@@ -60,13 +65,15 @@ def zone_of(zone: str | ZoneInfo) -> ZoneInfo:
     if zone == LOCAL:
         raise ValueError("'$Local' is the zone of the server, which is not known here")
     try:
-        return ZoneInfo(zone if _is_iana(zone) or zone == "UTC" else _tables()[1][zone])
-    except ZoneInfoNotFoundError:
-        raise ValueError(f"this computer has no time zone data for {zone!r}: pip install tzdata") from None
+        name = zone if zone == _UTC or _is_iana(zone) else _tables()[1][zone]
     except KeyError:
-        raise ValueError(f"{zone!r} is not a Windows time zone that is known here") from None
+        raise ValueError(f"{zone!r} is not a time zone that is known here") from None
     except ImportError:
         raise ValueError(f"the Windows name {zone!r} {_MISSING_TABLE}") from None
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # a folder of the database is an OSError, "../x" a ValueError
+        raise ValueError(f"there is no time zone data for {name!r}: misspelt, or pip install tzdata") from None
 
 
 def to_local(value: datetime, zone: str) -> datetime:
@@ -86,18 +93,58 @@ def to_local(value: datetime, zone: str) -> datetime:
             f"an aware datetime cannot be converted to the zone of the request: {error}; "
             "pass a naive datetime in the server's zone, or name the zone"
         ) from None
-    return value.astimezone(target).replace(tzinfo=None)
+    return _converted(value, target).replace(tzinfo=None)
+
+
+def to_local_window(start: datetime, end: datetime, zone: str) -> tuple[datetime, datetime]:
+    """Return both ends of a period on the clock of a zone, as naive datetimes.
+
+    In autumn the clock shows one hour twice, and nobody knows which of the two the server
+    takes such a time for. Where an aware end lies in that hour and the wrong guess would
+    lose rows, the end is moved outwards by an hour: more rows than asked for, never less.
+
+    Args:
+        start: Beginning of the period, naive in the zone or aware.
+        end: End of the period, naive in the zone or aware.
+        zone: Name of the zone.
+
+    Raises:
+        ValueError: The period is empty, or an end is aware and the zone cannot be known here.
+    """
+    local_start, local_end = to_local(start, zone), to_local(end, zone)
+    if start.tzinfo is not None and end.tzinfo is not None:
+        # As instants: the clock may be set back in between, and Python compares by the clock within one zone.
+        is_empty = _converted(start, UTC) >= _converted(end, UTC)
+    else:
+        is_empty = local_start >= local_end
+    if is_empty:
+        raise ValueError("from_including must be before to_excluding")
+    if start.tzinfo is not None and local_start.fold == 0:
+        local_start -= _shown_twice(local_start, zone)
+    if end.tzinfo is not None and local_end.fold == 1:
+        local_end += _shown_twice(local_end, zone)
+    return local_start, local_end
 
 
 def attach(value: datetime, zone: str | ZoneInfo) -> datetime:
     """Return a naive clock time of a zone as an aware datetime; an aware one is converted."""
     target = zone_of(zone)
-    return value.replace(tzinfo=target) if value.tzinfo is None else value.astimezone(target)
+    return value.replace(tzinfo=target) if value.tzinfo is None else _converted(value, target)
 
 
-def utc(value: datetime) -> datetime:
-    """Return a naive datetime that means UTC as an aware one."""
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+def _converted(value: datetime, zone: tzinfo) -> datetime:
+    try:
+        return value.astimezone(zone)
+    except OverflowError:
+        raise ValueError("is beyond the years 1 to 9999 once it is converted to another zone") from None
+
+
+def _shown_twice(local: datetime, zone: str) -> timedelta:
+    """Return by how much the clock is set back at this time, which it then shows twice; usually not at all."""
+    first = local.replace(tzinfo=zone_of(zone), fold=0).utcoffset()
+    second = local.replace(tzinfo=zone_of(zone), fold=1).utcoffset()
+    # In spring, times that the clock leaves out have two offsets as well, the other way round.
+    return max(first - second, timedelta(0)) if first is not None and second is not None else timedelta(0)
 
 
 @cache
@@ -106,9 +153,9 @@ def _iana_names() -> frozenset[str]:
 
 
 def _is_iana(name: str) -> bool:
-    # Windows names have no slash; the few IANA names without one, such as "Japan", are looked up.
-    # "UTC" is a name in both worlds and needs no translation.
-    return name != "UTC" and ("/" in name or name in _iana_names())
+    # Windows names have no slash, and most have blanks, which IANA's never have; the few without
+    # either, such as "Japan" and "UTC-02", are looked up.
+    return name != _UTC and " " not in name and ("/" in name or name in _iana_names())
 
 
 @cache
