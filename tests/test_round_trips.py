@@ -69,7 +69,10 @@ def arguments(hint: Any, where: tuple[str, str]) -> st.SearchStrategy[Any]:
         )
         if base is str:
             return st.text(min_size=shortest, max_size=12)
-        return st.integers(least, 2**31) if base is int else arguments(base, where)
+        if base in {int, int | None}:
+            numbers = st.integers(least, 2**31)
+            return numbers if base is int else numbers | st.none()
+        return arguments(base, where)
     if origin in {Union, types.UnionType}:
         return st.one_of([arguments(part, where) for part in get_args(hint)])
     if origin is Literal:
