@@ -131,7 +131,7 @@ def read(request_type: type[Q], fields: Mapping[str, str], behaviour: Behaviour 
     if given and behaviour.unknown_arguments == "refused":
         raise Failed(f"Unknown API argument {next(iter(given))}.")
     try:
-        request = request_type.model_validate(values)
+        request = request_type.from_wire(values)
     except ArgumentError as error:
         failed = _refused(request_type, error)
     else:
@@ -211,8 +211,8 @@ def _check_time_zones(request: Request[Any], arguments: tuple[Argument, ...], va
 
 
 def _refused(request_type: type[Request[Any]], error: ArgumentError) -> Failed:
-    name = wire_names(request_type).get(error.argument or "")
-    if name is None:
+    name = error.argument
+    if name not in wire_names(request_type).values():
         # A rule about several arguments, in our words: those of the real server are not publicly known.
         return Failed(error.message, kind="System.ArgumentException")
     return Failed(

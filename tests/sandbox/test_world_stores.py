@@ -14,6 +14,7 @@ from mailstore.errors import ApiError, FunctionFailedError, InvalidArgumentError
 from mailstore.models import StoreInfo, StoreRequestedState, StoreType
 from mailstore.sandbox import Pace, Sandbox, World
 from tests.sandbox.clients import connected, scripted
+from tests.sandbox.expecting import fails
 
 NOW = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
 INBOX = "tom.left/Outlook/Inbox"
@@ -175,6 +176,11 @@ class TestCreatingAndAttaching:
         assert [message.id for message in server.get_messages(folder=INBOX)] == [
             f"{new}:{number}" for number in numbers
         ]
+
+    def test_a_number_is_never_given_twice(self, server: MailStoreServer) -> None:
+        server.set_store_requested_state(2, requested_state="current")
+        server.detach_store(3)
+        assert server.create_store("New") == 4
 
     def test_a_store_of_another_installation_must_be_unlocked(self, server: MailStoreServer) -> None:
         before = len(server.get_messages(folder=INBOX))
@@ -386,6 +392,47 @@ class TestIndexes:
     def test_an_index_that_does_not_exist(self, server: MailStoreServer) -> None:
         with pytest.raises(FunctionFailedError, match="no search index for 'nobody'"):
             server.rebuild_store_index(1, "nobody")
+
+
+def test_what_a_store_is_not_fit_for(server: MailStoreServer) -> None:
+    place = "C:\\MailArchive\\Branch office"
+    external = cast("int", server.create_store("db", type="SQLServer", server_name="db1", database_name="mail"))
+    refused: list[tuple[models.Request[Any], str]] = [
+        (models.CreateStore(name="x", type="FileSystemFlat"), "Requested value 'FileSystemFlat' was not found."),
+        (
+            models.AttachStore(
+                name="x", type="FileSystemInternal", database_path=place, requested_state=StoreRequestedState.CURRENT
+            ),
+            "The archive store is locked and cannot be the current one.",
+        ),
+        (models.RecoverStore(id=external), f"Store #{external} is no internal archive store."),
+        (models.RepairStoreDatabase(id=external), f"Store #{external} has no Firebird database."),
+        (
+            models.RecreateRecoveryRecords(id=external),
+            f"Store #{external} keeps its messages in the database and has no recovery records.",
+        ),
+        (models.CreateBackup(path=" "), "The path of the backup must not be empty."),
+    ]
+    for request, message in refused:
+        with fails(message):
+            server.run(request)
+
+
+def test_what_a_locked_or_outdated_store_is_not_fit_for(server: MailStoreServer) -> None:
+    place = "C:\\MailArchive\\Branch office"
+    locked = cast("int", server.attach_store("Branch", "FileSystemInternal", database_path=place))
+    server.set_store_requested_state(2, requested_state="disabled")
+    refused: list[tuple[models.Request[Any], str]] = [
+        (models.RecoverStore(id=locked), f"Store #{locked} is locked."),
+        (
+            models.SetStoreRequestedState(id=locked, requested_state="current"),
+            f"Store #{locked} is locked and cannot be the current one.",
+        ),
+        (models.RecoverStore(id=2), "Store #2 must be upgraded first."),
+    ]
+    for request, message in refused:
+        with fails(message):
+            server.run(request)
 
 
 @pytest.mark.parametrize(

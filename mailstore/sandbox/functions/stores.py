@@ -151,7 +151,7 @@ def create_store(world: World, request: CreateStore) -> JsonValue:
     store = _described(request)
     if any(store.location == other.location for other in (*world.stores.values(), *world.detached_stores)):
         raise Failed(f"There is an archive store at '{_place(store)}' already.")
-    store.id = world.next_id("stores", world.stores)
+    store.id = _next_id(world)
     return _add(world, store, request)
 
 
@@ -168,11 +168,15 @@ def attach_store(world: World, request: AttachStore) -> JsonValue:
     store = found[0]
     if store.is_locked and request.requested_state == StoreRequestedState.CURRENT:
         raise Failed("The archive store is locked and cannot be the current one.")
-    world.detached_stores.remove(store)
     store.name = request.name
     _set_properties(store, request)
-    renumber(store, world.next_id("stores", world.stores))
+    renumber(store, _next_id(world))
+    world.detached_stores.remove(store)
     return _add(world, store, request)
+
+
+def _next_id(world: World) -> int:
+    return world.next_id("stores", [*world.stores, *(store.id for store in world.detached_stores)])
 
 
 def _described(request: CreateStore | AttachStore) -> Store:

@@ -120,6 +120,8 @@ class World:
     def __post_init__(self) -> None:
         if not any((self.users, self.folders, self.stores, self.jobs, self.profiles)):
             self._furnish(self.now())
+        for table in ("jobs", "profiles", "stores"):
+            self._last_ids[table] = max(getattr(self, table), default=0)
 
     def _furnish(self, now: datetime) -> None:
         self.users = accounts.example_users()
