@@ -11,7 +11,7 @@ import typer
 
 PASSWORD_VARIABLE = "MAILSTORE_SANDBOX_PASSWORD"  # noqa: S105 - the name of the variable
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     # Tracebacks are for mistakes of this program; they must show no values of variables.
