@@ -107,8 +107,7 @@ def test_the_wrapper_can_drive_every_function(function: dict[str, Any], sandbox:
     arguments = {
         argument["name"]: SPECIAL.get((function["name"], argument["name"]), ARGUMENTS.get(argument["name"], 1))
         for argument in function["arguments"]
-        if not argument["nullable"]
-        or argument["name"] in {"name", "action", "owner", "timeZoneId", "interval", "enabled"}
+        if not argument["nullable"] or argument["name"] in WANTED
     }
 
     status = Wrapper(sandbox).call(function["name"], arguments)
