@@ -42,11 +42,14 @@ def names(sandbox: Sandbox) -> Iterator[dict[str, Any]]:
             "names": ["john.doe", "jane.roe", "nobody"],
             "start": now - timedelta(days=7),
             "end": now + timedelta(days=1),
-            "my_automation": lambda server: (
-                server.create_user("jane.doe", "login"),
-                server.set_user_email_addresses("jane.doe", email_addresses=["jane@example.com"]),
-            ),
+            "my_automation": my_automation,
         }
+
+
+def my_automation(server: MailStoreServer) -> None:
+    """Do what the README's example of a test looks for."""
+    server.create_user("jane.doe", "login")
+    server.set_user_email_addresses("jane.doe", email_addresses=["jane@example.com"])
 
 
 def at_the_sandbox(block: str) -> str:

@@ -64,9 +64,8 @@ def arguments(hint: Any, where: tuple[str, str]) -> st.SearchStrategy[Any]:
         shortest = next(
             (rule.min_length for rule in _constraints(rules) if isinstance(rule, annotated_types.MinLen)), 0
         )
-        least: Any = max(
-            (rule.ge for rule in _constraints(rules) if isinstance(rule, annotated_types.Ge)), default=None
-        )
+        bounds: list[Any] = [rule.ge for rule in _constraints(rules) if isinstance(rule, annotated_types.Ge)]
+        least = max(bounds, default=None)
         if base is str:
             return st.text(min_size=shortest, max_size=12)
         if base in {int, int | None}:
