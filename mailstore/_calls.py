@@ -12,16 +12,20 @@ from mailstore._engine import Engine, Exchange
 from mailstore._protocol import envelope_type, loose_fields
 from mailstore.errors import ArgumentError, ConfigurationError
 from mailstore.models.base import Request, secrets_of
+from mailstore.models.envelope import StatusCode
+from mailstore.models.protocol import GetStatus
 from mailstore.outcomes import Outcome, run_many
 from mailstore.settings import (
     CONNECT_TIMEOUT,
     READ_TIMEOUT,
+    Options,
     Password,
     Progress,
     RetryPolicy,
     Settings,
     Timeout,
     Verify,
+    checked_seconds,
     timeout_pair,
 )
 from mailstore.tasks import UNSEEN, Task
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from concurrent.futures import Executor
     from types import TracebackType
-    from typing import Self
+    from typing import Self, Unpack
 
     from mailstore._clock import Clock
     from mailstore.compatibility import CompatibilityReport
@@ -38,7 +42,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-_CHANGEABLE = frozenset({"timeout", "deadline", "poll_wait", "on_progress", "retry", "pause_collector"})
 _FUNCTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 
 
@@ -142,13 +145,14 @@ class Calls:
         """How this client reaches its server; unchangeable."""
         return self._engine.settings
 
-    def with_options(self, **options: Any) -> Self:
+    def with_options(self, **options: Unpack[Options]) -> Self:
         """Return a client with other defaults over the same connections.
 
         Closing either closes both.
 
         Args:
-            **options: Any of `timeout`, `deadline`, `poll_wait`, `on_progress`, `retry`, `pause_collector`.
+            **options: Any of `timeout`, `deadline`, `poll_wait`, `on_progress`, `retry`, `pause_collector`;
+                what is left out stays.
 
         Example:
             >>> patient = server.with_options(timeout=600, deadline=3600)
@@ -156,10 +160,11 @@ class Calls:
         Raises:
             ConfigurationError: An option is unknown, or belongs to the connections.
         """
-        fixed = options.keys() - _CHANGEABLE
+        changeable = Options.__annotations__.keys()
+        fixed = options.keys() - changeable
         if fixed:
             raise ConfigurationError(
-                f"with_options cannot change {', '.join(sorted(fixed))}, only {', '.join(sorted(_CHANGEABLE))}",
+                f"with_options cannot change {', '.join(sorted(fixed))}, only {', '.join(sorted(changeable))}",
                 hint="make another client for another server, login or trust",
             )
         client = type(self).__new__(type(self))
@@ -194,17 +199,15 @@ class Calls:
         Example:
             >>> server.run(VerifyStore(id=3), deadline=3600, on_progress=print)
         """
-        clock = self._engine.clock
-        seconds = deadline if deadline is not None else self.settings.deadline
-        until = None if seconds is None else clock.monotonic() + seconds
-        status = self._engine.exchange(request, timeouts=_timeouts(timeout), until=until).envelope
-        if not status.is_running:
-            return status.result
-        task = self._task(request, status, on_progress)
-        return task.result(None if until is None else max(until - clock.monotonic(), 0.0))
+        return self._run(request, timeout, deadline, on_progress)
 
     def start(
-        self, request: Request[R], *, timeout: Timeout | None = None, on_progress: Progress | None = None
+        self,
+        request: Request[R],
+        *,
+        timeout: Timeout | None = None,
+        deadline: float | None = None,
+        on_progress: Progress | None = None,
     ) -> Task[R]:
         """Call a function and return its task at once.
 
@@ -213,6 +216,8 @@ class Calls:
         Args:
             request: What to call.
             timeout: Seconds for the HTTP exchange; the client's if left out.
+            deadline: Seconds, from now, until the result must be there for those who wait for the task
+                without a timeout of their own; the client's if left out.
             on_progress: Is called with every status while somebody waits for the task.
 
         Raises:
@@ -220,8 +225,9 @@ class Calls:
             TransportError: No answer came.
             ProtocolError: The answer was none that this API gives.
         """
-        status = self._engine.exchange(request, timeouts=_timeouts(timeout)).envelope
-        return self._task(request, status, on_progress)
+        until = self._until(deadline)
+        status = self._engine.exchange(request, timeouts=_timeouts(timeout), until=until).envelope
+        return self._task(request, status, until, on_progress)
 
     def invoke(self, request: Request[R], *, timeout: Timeout | None = None) -> StatusEnvelope[R]:
         """Call a function by one exchange and return the envelope, which may say that it is still running.
@@ -283,14 +289,19 @@ class Calls:
             token: The task's token.
             request_type: The class of the call, such as `VerifyStore`; without it the result is plain JSON.
             status_version: Version of the last status whose log was seen; from the beginning if left out.
+
+        Example:
+            >>> task = server.resume("d242d822a59bd4db308eef8b85af7d2a", VerifyStore)
+            >>> task.result()
         """
-        kind = request_type or _unknown_function("resume")
+        kind = request_type or _AnyFunction
         return Task(
             self._engine,
             kind.function,
             envelope_type(kind),
             token=token,
             status_version=status_version,
+            until=self._until(None),
             on_progress=self.settings.on_progress,
         )
 
@@ -299,14 +310,23 @@ class Calls:
     ) -> Iterator[Outcome[R]]:
         """Call many functions at once and yield what became of each, in the order of the requests.
 
-        An error in one never loses the others. Requests are taken from the iterator only as
-        fast as they are carried out, so that there may be any number of them.
+        An error in one never loses the others. Requests are taken from the iterable only as
+        fast as they are carried out, so that there may be any number of them; nothing begins
+        before the first outcome is asked for. When the caller stops early, calls that have not
+        begun do not begin, and nobody waits any longer for tasks, which go on on the server.
 
         Args:
-            requests: What to call.
+            requests: What to call. If it raises, the outcomes of the requests before come first.
             max_workers: How many calls are under way at once.
             executor: An engine of your own to work on, such as a process pool or Dask's
-                ``Client.get_executor()``. Settings and requests are pickled to get there. It is not shut down.
+                ``Client.get_executor()``. It is not shut down; a thread pool works with this client.
+                To others, settings and requests are pickled, the password included; each of their
+                processes makes a client of its own, without `on_progress`. An engine that repeats
+                work which it has lost repeats calls.
+
+        Raises:
+            ArgumentError: `max_workers` is below 1.
+            ConfigurationError: The settings cannot travel to the executor.
 
         Example:
             >>> for outcome in server.run_many(GetUserInfo(user_name=name) for name in names):
@@ -314,7 +334,11 @@ class Calls:
         """
         if max_workers < 1:
             raise ArgumentError("max_workers must be at least 1", argument="max_workers")
-        return run_many(self.run, self.settings, requests, max_workers, executor)
+
+        def run(request: Request[R], abandoned: Callable[[], bool]) -> R:
+            return self._run(request, None, None, None, abandoned)
+
+        return run_many(run, self.settings, requests, max_workers, executor)
 
     def check_compatibility(self) -> CompatibilityReport:
         """Compare what the server offers with what this version of the package knows.
@@ -349,15 +373,43 @@ class Calls:
         """Show where and as whom, never the password."""
         return f"{type(self).__name__}({self.settings.server!r}, username={self.settings.username!r})"
 
-    def _task(self, request: Request[R], status: StatusEnvelope[R], on_progress: Progress | None) -> Task[R]:
+    def _run(
+        self,
+        request: Request[R],
+        timeout: Timeout | None,
+        deadline: float | None,
+        on_progress: Progress | None,
+        abandoned: Callable[[], bool] | None = None,
+    ) -> R:
+        until = self._until(deadline)
+        status = self._engine.exchange(request, timeouts=_timeouts(timeout), until=until).envelope
+        if status.status_code == StatusCode.SUCCEEDED:
+            return status.result
+        return self._task(request, status, until, on_progress, abandoned).result()
+
+    def _task(
+        self,
+        request: Request[R],
+        status: StatusEnvelope[R],
+        until: float | None,
+        on_progress: Progress | None,
+        abandoned: Callable[[], bool] | None = None,
+    ) -> Task[R]:
         return Task(
             self._engine,
             request.function,
             envelope_type(type(request)),
             status=status,
+            until=until,
             on_progress=on_progress or self.settings.on_progress,
             secrets=secrets_of(request),
+            abandoned=abandoned,
         )
+
+    def _until(self, deadline: float | None) -> float | None:
+        """Return when a call that begins now must have its result, by the clock."""
+        seconds = self.settings.deadline if deadline is None else checked_seconds("deadline", deadline, zero=True)
+        return None if seconds is None else self._engine.clock.monotonic() + seconds
 
 
 def _timeouts(timeout: Timeout | None) -> tuple[float, float] | None:
@@ -366,6 +418,8 @@ def _timeouts(timeout: Timeout | None) -> tuple[float, float] | None:
 
 class _AnyFunction(Request[JsonValue]):
     """A function that this version does not know."""
+
+    function: ClassVar[str] = GetStatus.function
 
 
 @cache

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import random as system_random
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import SecretStr
 
 from mailstore._clock import Clock, SystemClock
 from mailstore._collector import LARGE, paused_collector
@@ -61,8 +63,15 @@ class _Attempts:
 
     function: str
     started: float
+    holder: object = field(repr=False)
+    """What is searched for secrets when something fails."""
     number: int = 0
     failed: tuple[MailStoreError, ...] = ()
+
+    def remember(self, failure: MailStoreError) -> None:
+        """Keep a failure that is not the end of the call."""
+        failure.earlier = ()  # told once, by the error that the call ends with
+        self.failed += (failure,)
 
 
 class Engine:
@@ -78,10 +87,10 @@ class Engine:
         logger: logging.Logger | None = None,
     ) -> None:
         self.settings = settings
-        self.transport = transport or Transport(settings)
-        self.clock = clock or SystemClock()
-        self.random = random or system_random.random
-        self.logger = logger or logging.getLogger("mailstore")
+        self.transport: Transport = transport or Transport(settings)
+        self.clock: Clock = clock or SystemClock()
+        self.random: Callable[[], float] = random or system_random.random
+        self.logger: logging.Logger = logger or logging.getLogger("mailstore")
 
     def with_settings(self, settings: Settings) -> Engine:
         """Return an engine with other settings over the same connections."""
@@ -93,7 +102,6 @@ class Engine:
         *,
         timeouts: tuple[float, float] | None = None,
         until: float | None = None,
-        failed_raises: bool = True,
     ) -> Exchange[R]:
         """Carry out one exchange for a request, repeated where that is safe.
 
@@ -101,9 +109,8 @@ class Engine:
             request: What to call.
             timeouts: Seconds to connect and to wait for the answer; the client's if left out.
             until: When the caller's patience ends, by the clock.
-            failed_raises: Whether a failed envelope is raised as an error instead of returned.
         """
-        return self.send(type(request), form_fields(request), request, timeouts, until, failed_raises)
+        return self.send(type(request), form_fields(request), request, timeouts, until)
 
     def send(
         self,
@@ -112,20 +119,17 @@ class Engine:
         holder: object,
         timeouts: tuple[float, float] | None = None,
         until: float | None = None,
-        failed_raises: bool = True,
     ) -> Exchange[R]:
         """Carry out one exchange for form fields; `holder` is searched for secrets when it fails."""
-        attempts = _Attempts(request_type.function, self.clock.monotonic())
+        attempts = _Attempts(request_type.function, self.clock.monotonic(), holder)
+        del holder  # it would be seen by tools that print the variables of a traceback
         try:
-            answer = self._answer(request_type, fields, attempts, timeouts or self.settings.timeouts, until)
-            with self._unhurried(answer):
-                envelope = parse(request_type, answer)
-            if failed_raises and envelope.status_code == StatusCode.FAILED:
-                raise failure_of(envelope)
+            return self._carried_out(request_type, fields, attempts, timeouts or self.settings.timeouts, until)
         except MailStoreError as error:
-            self._told(error, attempts, secrets_of(holder))
-            raise
-        return Exchange(envelope, answer)
+            failure = self._told(error, attempts)
+        if isinstance(failure, TransportError) and failure.sent and not request_type.repeatable:
+            failure.hint = f"{failure.hint}; whether it was carried out is unknown: look before you repeat it"
+        raise failure
 
     def poll(
         self,
@@ -136,6 +140,7 @@ class Engine:
         *,
         wait: float | None = None,
         until: float | None = None,
+        secrets: Iterable[str] = (),
     ) -> StatusEnvelope[R]:
         """Ask once how far a task is, and go on asking while there is no answer.
 
@@ -146,40 +151,44 @@ class Engine:
             version: Version of the last status known.
             wait: Seconds that the server may hold the request.
             until: When the caller's patience ends, by the clock.
+            secrets: What must not be told when it fails.
 
         Raises:
             DeadlineExceededError: The patience ended without an answer.
         """
         if not token:
             raise self.located(_no_token("polled"), function)
-        attempts = _Attempts(function, self.clock.monotonic())
+        attempts = _Attempts(function, self.clock.monotonic(), [SecretStr(secret) for secret in secrets])
+        del secrets  # as in `send`
         patience = attempts.started + self.settings.retry.poll_patience if until is None else until
         while True:
             held = self.settings.poll_wait if wait is None else wait
-            read = held + POLL_MARGIN
+            connect, read, within = self.settings.timeouts[0], held + POLL_MARGIN, None
             if until is not None:
                 left = max(until - self.clock.monotonic(), 0.0)
-                held, read = min(held, left), min(read, left + GRACE)
+                held, within = min(held, left), left + GRACE
             fields = form_fields(
                 GetStatus(token=token, last_known_status_version=version, milliseconds_timeout=round(held * 1000))
             )
             try:
-                answer = self._attempt(GetStatus, fields, attempts, (self.settings.timeouts[0], read))
+                answer = self._attempt(GetStatus, fields, attempts, (connect, read), within)
                 with self._unhurried(answer):
-                    return parse_envelope(kind, answer)
-            except (TransportError, ServerUnavailableError) as error:
-                failure: MailStoreError = error
+                    status = parse_envelope(kind, answer)
             except MailStoreError as error:
-                if isinstance(error, TaskError):
-                    error.token = token
-                self._told(error, attempts)
-                raise
-            self._told(failure, attempts)
-            pause = self._pause(failure, attempts)
-            if isinstance(failure, TransportError) and failure.hopeless:
+                failure = self._told(error, attempts)
+            else:
+                failed = status.status_code == StatusCode.FAILED
+                return self._redactor(secrets_of(attempts.holder)).envelope(status) if failed else status
+            if isinstance(failure, TaskError):
+                failure.token = token
+            if not _passes(failure):
                 raise failure
-            if self.clock.monotonic() + pause >= patience:
-                raise self._gave_up(failure, attempts, token) if until is not None else failure
+            left = patience - self.clock.monotonic()
+            if left <= 0:
+                if until is None:
+                    raise failure
+                raise self._gave_up(failure, attempts, token) from failure
+            pause = min(self._pause(failure, attempts), left)
             self._note(failure, attempts, pause)
             self.clock.sleep(pause)
 
@@ -189,12 +198,41 @@ class Engine:
             raise self.located(_no_token("cancelled"), CancelAsync.function)
         return self.exchange(CancelAsync(token=token)).envelope
 
-    def located(self, error: E, function: str, secrets: Iterable[str] = ()) -> E:
-        """Complete an error with the function and the server that it is about, without the call's secrets."""
+    def located(self, error: E, function: str, secrets: Iterable[str] = (), since: float | None = None) -> E:
+        """Complete an error with what it is about, and take every secret out of it.
+
+        Args:
+            error: What went wrong.
+            function: Name of the function that was called.
+            secrets: Those of the call.
+            since: When the call began, by the clock; unknown if left out.
+        """
         error.function = error.function or function
         error.server = self.settings.server
-        Redactor([*secrets, *self.transport.secrets], self.settings.username).error(error)
+        if error.envelope is not None and error.attempt == 0:
+            error.attempt = 1  # it was sent, or there would be no envelope
+        if since is not None:
+            error.elapsed = self.clock.monotonic() - since
+        self._redactor(secrets).error(error)
         return error
+
+    def _redactor(self, secrets: Iterable[str]) -> Redactor:
+        return Redactor([*secrets, *self.transport.secrets], self.settings.username)
+
+    def _carried_out(
+        self,
+        request_type: type[Request[R]],
+        fields: dict[str, str],
+        attempts: _Attempts,
+        timeouts: tuple[float, float],
+        until: float | None,
+    ) -> Exchange[R]:
+        answer = self._answer(request_type, fields, attempts, timeouts, until)
+        with self._unhurried(answer):
+            envelope = parse(request_type, answer)
+        if envelope.status_code == StatusCode.FAILED:
+            raise failure_of(envelope)
+        return Exchange(envelope, answer)
 
     def _answer(
         self,
@@ -207,13 +245,10 @@ class Engine:
         """Return the answer with HTTP status 200, after as many attempts as are safe."""
         retry = self.settings.retry
         while True:
-            bounded = timeouts
-            if until is not None:
-                left = max(until - self.clock.monotonic(), 0.001)
-                bounded = min(timeouts[0], left), min(timeouts[1], left)
+            within = None if until is None else max(until - self.clock.monotonic(), 0.001)
             try:
-                return self._attempt(request_type, fields, attempts, bounded)
-            except (TransportError, ServerUnavailableError) as error:
+                return self._attempt(request_type, fields, attempts, timeouts, within)
+            except MailStoreError as error:
                 failure = error
             pause = self._pause(failure, attempts)
             in_time = until is None or self.clock.monotonic() + pause < until
@@ -228,9 +263,10 @@ class Engine:
         fields: dict[str, str],
         attempts: _Attempts,
         timeouts: tuple[float, float],
+        within: float | None,
     ) -> HttpAnswer:
         attempts.number += 1
-        answer = self.transport.post(request_type.endpoint, form_body(fields), timeouts)
+        answer = self.transport.post(request_type.endpoint, form_body(fields), timeouts, within)
         if self.logger.isEnabledFor(logging.DEBUG):
             self.logger.debug(
                 "%s (%s), attempt %d: HTTP %d, %d bytes, %.0f ms",
@@ -248,14 +284,11 @@ class Engine:
 
     @staticmethod
     def _may_repeat(request_type: type[Request[Any]], failure: MailStoreError) -> bool:
-        if isinstance(failure, TransportError):
-            if failure.hopeless:
-                return False
-            if not failure.sent:
-                return True
-            if isinstance(failure, RequestTimeoutError):
-                return False  # the caller said how long to wait; to wait as long again was not meant
-        return request_type.repeatable
+        if isinstance(failure, TransportError) and not failure.sent:
+            return not failure.hopeless
+        if isinstance(failure, RequestTimeoutError):
+            return False  # the caller said how long to wait; to wait as long again was not meant
+        return request_type.repeatable and _passes(failure)
 
     def _pause(self, failure: MailStoreError, attempts: _Attempts) -> float:
         asked = failure.retry_after if isinstance(failure, ServerUnavailableError) else None
@@ -263,14 +296,18 @@ class Engine:
 
     def _note(self, failure: MailStoreError, attempts: _Attempts, pause: float) -> None:
         self.logger.warning("%s; trying again in %.1f s", failure, pause)
-        attempts.failed += (failure,)
+        attempts.remember(failure)
 
-    def _told(self, error: E, attempts: _Attempts, secrets: Iterable[str] = ()) -> E:
-        """Complete an error with the history of its call, and take every secret out of it."""
+    def _told(self, error: E, attempts: _Attempts) -> E:
+        """Complete an error with the history of its call, and take every secret out of it.
+
+        Its traceback begins anew where it is raised: the frames below hold the request in the clear,
+        and some tools print the variables of all frames.
+        """
         error.attempt = attempts.number
-        error.elapsed = self.clock.monotonic() - attempts.started
         error.earlier = attempts.failed
-        return self.located(error, attempts.function, secrets)
+        told = self.located(error, attempts.function, secrets_of(attempts.holder), attempts.started)
+        return told.with_traceback(None)
 
     def _gave_up(self, failure: MailStoreError, attempts: _Attempts, token: str) -> DeadlineExceededError:
         error = DeadlineExceededError(
@@ -278,8 +315,15 @@ class Engine:
             token=token,
             hint="the task may go on on the server: wait for `error.task` again, or resume it by its token",
         )
-        attempts.failed += (failure,)
+        attempts.remember(failure)
         return self._told(error, attempts)
+
+
+def _passes(failure: MailStoreError) -> bool:
+    """Whether a failure may be over by the next attempt, whatever the call does."""
+    if isinstance(failure, TransportError):
+        return not failure.hopeless
+    return isinstance(failure, ServerUnavailableError)
 
 
 def _no_token(what: str) -> NoTokenError:

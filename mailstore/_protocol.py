@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime, time
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_args, get_origin
 from urllib.parse import quote_plus
 
-from pydantic import SecretStr, TypeAdapter, ValidationError
+from pydantic import Secret, SecretStr, TypeAdapter, ValidationError
 
 from mailstore.errors import (
     ArgumentError,
@@ -22,7 +23,8 @@ from mailstore.errors import (
     UnknownFunctionError,
     UnknownTokenError,
 )
-from mailstore.models.base import Model, Request, wire_names
+from mailstore.models.base import _SECRET_NAME as SECRET_NAME
+from mailstore.models.base import MASK, Model, Request, wire_names
 from mailstore.models.envelope import StatusCode, StatusEnvelope
 from mailstore.models.protocol import CancelAsync, GetStatus
 
@@ -31,8 +33,14 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-_QUOTED = 300
+QUOTED = 300
 """Characters of an unexpected answer that an error quotes."""
+
+_SEARCHED = 1 << 14
+"""Bytes of it that are kept until secrets were looked for: cut first, half a secret could be left at the end."""
+
+WRONG_PORT = "is this the port of the Administration API (8463; the Service Provider Edition has 8474)?"
+"""A hint for answers that the server of the API would not give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,45 +67,77 @@ class HttpAnswer:
 # ------------------------------------------------------------------------------ request to form
 
 
-def form_fields(request: Request[Any]) -> dict[str, str]:
-    """Return the form fields of a request: wire names and texts, what is `None` left out."""
+class Form(dict[str, str]):
+    """The form fields of a request; shows their names only, as tools that print the variables of a traceback do."""
+
+    def __repr__(self) -> str:
+        """Show the names."""
+        return f"Form({', '.join(self)})"
+
+
+def form_fields(request: Request[Any]) -> Form:
+    """Return the form fields of a request: wire names and texts, what is `None` left out.
+
+    Raises:
+        ArgumentError: Something inside of a JSON argument is no JSON.
+    """
     members = request.__dict__
-    return {
-        wire: _text(value)
-        for name, wire in wire_names(type(request)).items()
-        if (value := members.get(name)) is not None
-    }
+    form = Form()
+    for name, wire in wire_names(type(request)).items():
+        if (value := members.get(name)) is not None:
+            form[wire] = _travelling(wire, value, request.function)
+    return form
 
 
-def loose_fields(arguments: Mapping[str, object], function: str) -> dict[str, str]:
-    """Return the form fields for arguments that no model describes."""
-    return {name: _loose_text(name, value, function) for name, value in arguments.items() if value is not None}
+def loose_fields(arguments: Mapping[str, object], function: str) -> Form:
+    """Return the form fields for arguments that no model describes.
+
+    Raises:
+        ArgumentError: A value cannot travel.
+    """
+    form = Form()
+    for name, value in arguments.items():
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            raise ArgumentError(
+                f"{name}: a date travels without its zone; pass a naive datetime", function=function, argument=name
+            )
+        if value is not None:
+            form[name] = _travelling(name, _loose(value), function)
+    return form
 
 
-def _loose_text(name: str, value: object, function: str) -> str:
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        raise ArgumentError(
-            f"{name}: a date travels without its zone; pass a naive datetime", function=function, argument=name
-        )
-    if isinstance(value, list | tuple):
-        items = cast("list[object] | tuple[object, ...]", value)
-        if all(isinstance(item, str) for item in items):
-            return ",".join(_text(item) for item in items)
-        value = list(items)
-    if isinstance(value, float):
-        return repr(value)
+def _loose(value: object) -> object:
+    """Return a list of texts as a tuple, which travels with commas, and any other sequence as a list, which is JSON."""
+    if not isinstance(value, list | tuple):
+        return value
+    items = cast("list[object] | tuple[object, ...]", value)
+    return tuple(items) if all(isinstance(item, str) for item in items) else list(items)
+
+
+def _travelling(name: str, value: object, function: str) -> str:
     try:
         return _text(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         failure = ArgumentError(
-            f"{name}: a {type(value).__name__} cannot travel as a form field", function=function, argument=name
+            f"{name}: there is something in this {type(value).__name__} that cannot travel as JSON",
+            function=function,
+            argument=name,
         )
+    # Outside of the handler: the original error may quote a secret.
     raise failure
 
 
 def form_body(fields: Mapping[str, str]) -> bytes:
-    """Encode form fields as ``application/x-www-form-urlencoded``, UTF-8."""
-    return "&".join([f"{quote_plus(name)}={quote_plus(text)}" for name, text in fields.items()]).encode("ascii")
+    """Encode form fields as ``application/x-www-form-urlencoded``, UTF-8.
+
+    Raises:
+        ArgumentError: A text holds half of a character, which UTF-8 has no form for.
+    """
+    try:
+        return "&".join([f"{quote_plus(name)}={quote_plus(text)}" for name, text in fields.items()]).encode("ascii")
+    except UnicodeEncodeError:
+        failure = ArgumentError("an argument holds half of a character (a lone surrogate), which cannot be sent")
+    raise failure
 
 
 def _text(value: object) -> str:
@@ -117,7 +157,7 @@ def _text(value: object) -> str:
         case time():
             return value.isoformat("seconds" if value.second else "minutes")
         case _:
-            return json.dumps(_json(value), ensure_ascii=False, separators=(",", ":"))
+            return json.dumps(_json(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def _json(value: object) -> object:
@@ -170,7 +210,7 @@ def parse_envelope(kind: type[StatusEnvelope[R]], answer: HttpAnswer) -> StatusE
     try:
         return kind.model_validate_json(answer.body.removeprefix(codecs.BOM_UTF8))
     except ValidationError as error:
-        failure = _misfit(error, answer)
+        failure = _misfit(error, answer, quoted=not _hides_all(kind))
     raise failure
 
 
@@ -182,34 +222,56 @@ def _looks_enveloped(body: bytes) -> bool:
 
 def _wrapped(request_type: type[Request[R]], answer: HttpAnswer) -> StatusEnvelope[R]:
     body = answer.body.removeprefix(codecs.BOM_UTF8)
+    if request_type.function == CancelAsync.function and not body.strip():
+        body = b"null"  # nobody has seen this answer, it may well be empty
     try:
-        result = _result_adapter(request_type).validate_json(body) if body.strip() else None
+        result = _result_adapter(request_type).validate_json(body)
     except ValidationError as error:
         failure = _misfit(error, answer)
     else:
-        return envelope_type(request_type)(status_code=StatusCode.SUCCEEDED, raw_result=result)
+        kind = envelope_type(request_type)
+        return kind(status_code=StatusCode.SUCCEEDED, raw_result=result)
     raise failure
 
 
-def _misfit(error: ValidationError, answer: HttpAnswer) -> ProtocolError:
+def _misfit(error: ValidationError, answer: HttpAnswer, *, quoted: bool = True) -> ProtocolError:
     """Tell in words why a body is not what was expected; the input stays out of it."""
     problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
     where = ".".join(str(part) for part in problem["loc"])
+    said = beginning(answer.body) if quoted else None
+    hint: str | None = WRONG_PORT
     if problem["type"] == "json_invalid" or not where:
         message = f"the answer is no status envelope: {problem['msg']}"
-        hint = "is this the port of the Administration API (8463; the Service Provider Edition has 8474)?"
-    elif where.split(".")[0] == "result":
+        if encoding := answer.headers.get("Content-Encoding"):
+            hint = f"something between here and the server encodes answers ({encoding}), which was not asked for"
+    elif problem["loc"][0] in {"result", "raw_result"}:
         message = f"the result is not what this function returns: {where}: {problem['msg']}"
         hint = "the server may be of another version; `call` returns its answer without a model"
     else:
         message = f"the answer is no status envelope: {where}: {problem['msg']}"
-        hint = None
-    return ProtocolError(message, http_status=answer.status, body=beginning(answer.body), hint=hint)
+        hint = "the server may be of a version that this package does not know"
+    return ProtocolError(message, http_status=answer.status, body=said, hint=hint)
 
 
 def beginning(body: bytes) -> str:
-    """Return the beginning of a body as text, for an error to quote."""
-    return body[: _QUOTED * 4].decode("utf-8-sig", errors="replace")[:_QUOTED]
+    """Return the beginning of a body as text for an error to quote, no further than to a secret that it tells."""
+    text = body[:_SEARCHED].decode("utf-8-sig", errors="replace")
+    named = _NAMED_SECRET.search(text)
+    return text if named is None else f"{text[: named.end()]} {MASK}"
+
+
+_NAMED_SECRET = re.compile(rf"(?:{SECRET_NAME.pattern})\w*[\"']?\s*[:=]", re.IGNORECASE)
+"""What a secret follows after, in JSON or in a form."""
+
+
+def _hides_all(kind: type[StatusEnvelope[Any]]) -> bool:
+    """Whether the whole result of a function is a secret."""
+    for result in kind.__pydantic_generic_metadata__["args"]:
+        plain = get_args(result)[0] if get_origin(result) is Annotated else result
+        plain = get_origin(plain) or plain
+        if isinstance(plain, type) and issubclass(plain, Secret | SecretStr):
+            return True
+    return False
 
 
 # ------------------------------------------------------------------------- refusals over HTTP
@@ -224,6 +286,7 @@ def refusal_of(request_type: type[Request[Any]], answer: HttpAnswer) -> MailStor
         return AuthenticationError(
             f"the server refused the login (HTTP {status})",
             http_status=status,
+            details=said or None,
             hint=(
                 "check user name and password; admin/admin works from the server itself only; with multi-factor "
                 "authentication an app or API password is needed; the account must be an administrator "
@@ -231,20 +294,24 @@ def refusal_of(request_type: type[Request[Any]], answer: HttpAnswer) -> MailStor
             ),
         )
     if status == 404 and request_type in {GetStatus, CancelAsync}:
-        return UnknownTokenError(
+        unknown = UnknownTokenError(
             "the server does not know this token (HTTP 404)",
             hint="it was misspelt, has expired, or the server was restarted since",
         )
+        unknown.details = said or None
+        return unknown
     if status == 404:
         return UnknownFunctionError(
             f"the server does not know the function {request_type.function} (HTTP 404)",
             http_status=status,
+            details=said or None,
             hint="`get_metadata` lists what it offers; the Service Provider Edition listens on port 8474",
         )
     if status in {429, 502, 503}:
         return ServerUnavailableError(
             f"the server cannot answer now (HTTP {status})",
             http_status=status,
+            details=said or None,
             retry_after=_seconds(answer.headers.get("Retry-After")),
             hint="the service may be starting, stopping or overloaded",
         )
@@ -263,13 +330,14 @@ def refusal_of(request_type: type[Request[Any]], answer: HttpAnswer) -> MailStor
     )
 
 
-def _hint(status: int) -> str | None:
+def _hint(status: int) -> str:
     if status == 411:
         return "something between here and the server drops the length of the request"
     if status >= 500:
         return "the server's event log may tell more"
-    return "is this the port of the Administration API (8463; the Service Provider Edition has 8474)?"
+    return WRONG_PORT
 
 
 def _seconds(text: str | None) -> float | None:
+    """Return the seconds that a ``Retry-After`` names; the form with a date counts as none."""
     return float(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 7 else None

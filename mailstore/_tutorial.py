@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, overload
 
 from pydantic import JsonValue
 
 from mailstore._engine import Engine
-from mailstore.errors import ApiError, ConfigurationError, NoTokenError
+from mailstore.errors import ConfigurationError, MailStoreError, NoTokenError
 from mailstore.models.base import Request, secrets_of
 from mailstore.models.envelope import StatusCode, StatusEnvelope, failure_of
-from mailstore.models.protocol import CancelAsync, FunctionMetadata, GetMetadata, GetStatus
+from mailstore.models.protocol import FunctionMetadata, GetMetadata, GetStatus
 from mailstore.settings import CONNECT_TIMEOUT, READ_TIMEOUT, Settings, Timeout, Verify
-from mailstore.tasks import Task
+from mailstore.tasks import UNSEEN, Task
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -59,8 +59,10 @@ class TutorialCalls:
             port: TCP port of the Administration API.
             autoHandleToken: Whether methods wait for the end of a long call.
             waitTime: Milliseconds that the server may hold a poll when there is nothing new.
-            callbackStatus: Is called with every status of a long call that is waited for.
-            logLevel: What is printed to stdout: 0 nothing, 1 errors, 2 warnings, 3 calls, 4 details.
+            callbackStatus: Is called with every status of a long call that is waited for, the first and the
+                last included.
+            logLevel: What is printed to stdout: 0 nothing, 1 errors, 2 warnings, 3 what became of each call,
+                4 each HTTP request; each level with those below. Values of arguments and results never are.
             ignoreInvalidSSLCerts: Whether any certificate is accepted; the same as ``verify=False``.
             verify: How the certificate is checked: `True`, ``"system"``, the path of a CA file, an
                 `ssl.SSLContext`, or `False`.
@@ -72,11 +74,9 @@ class TutorialCalls:
         Raises:
             ConfigurationError: A setting makes no sense, or two contradict each other.
         """
-        if isinstance(logLevel, bool) or logLevel not in range(5):
+        if not _is_whole(logLevel) or logLevel not in range(5):
             raise ConfigurationError(f"logLevel must be a number from 0 to 4, not {logLevel!r}")
-        if isinstance(waitTime, bool) or waitTime < 0:
-            raise ConfigurationError(f"waitTime must be a number of milliseconds, not {waitTime!r}")
-        if ignoreInvalidSSLCerts and verify is not True:
+        if ignoreInvalidSSLCerts and not isinstance(verify, bool):
             raise ConfigurationError("ignoreInvalidSSLCerts and verify contradict each other; give one of them")
         self.autoHandleToken = autoHandleToken
         self.callbackStatus = callbackStatus
@@ -91,7 +91,7 @@ class TutorialCalls:
                 verify=False if ignoreInvalidSSLCerts and fingerprint is None else verify,
                 fingerprint=fingerprint,
                 timeout=timeout,
-                poll_wait=waitTime / 1000,
+                poll_wait=_seconds(waitTime),
             ),
             logger=_stdout_logger(_LEVELS[logLevel]),
         )
@@ -106,9 +106,13 @@ class TutorialCalls:
         """
         return self._exchange(GetMetadata())
 
+    @overload
+    def GetStatus(self, status: StatusEnvelope[R], waitTime: int | None = None) -> StatusEnvelope[R]: ...
+    @overload
+    def GetStatus(self, status: Mapping[str, Any], waitTime: int | None = None) -> StatusEnvelope[Any]: ...
     def GetStatus(
-        self, status: StatusEnvelope[R] | Mapping[str, Any], waitTime: int | None = None
-    ) -> StatusEnvelope[R]:
+        self, status: StatusEnvelope[Any] | Mapping[str, Any], waitTime: int | None = None
+    ) -> StatusEnvelope[Any]:
         """Ask once how far a long running call is.
 
         Args:
@@ -125,18 +129,21 @@ class TutorialCalls:
             ApiError: The call failed; not with ``raiseOnError=False``.
         """
         token, version = _token_of(status)
-        wait = None if waitTime is None else waitTime / 1000
-        kind: type[StatusEnvelope[R]] = type(status) if isinstance(status, StatusEnvelope) else StatusEnvelope
-        asked = self._engine.poll(kind, GetStatus.function, token, version, wait=wait)
-        if asked.status_code == StatusCode.FAILED and self.raiseOnError:
-            raise self._engine.located(failure_of(asked), GetStatus.function)
-        return asked
+        wait = None if waitTime is None else _seconds(waitTime)
+        kind: type[StatusEnvelope[Any]] = type(status) if isinstance(status, StatusEnvelope) else StatusEnvelope
+        try:
+            now = self._engine.poll(kind, GetStatus.function, token, version, wait=wait)
+            if now.status_code == StatusCode.FAILED:
+                raise self._engine.located(failure_of(now), GetStatus.function)
+        except MailStoreError as error:
+            return self._envelope_of(error)
+        return now
 
     def CancelAsync(self, status: StatusEnvelope[Any] | Mapping[str, Any]) -> StatusEnvelope[JsonValue]:
         """Ask the server to cancel a long running call.
 
         The server does not say whether it will: go on with ``GetStatus`` until the status is no
-        longer ``running``.
+        longer ``running``. Nothing is asked when the status given is not running any more.
 
         Args:
             status: Any status of the call, or a mapping with its ``token``.
@@ -146,39 +153,57 @@ class TutorialCalls:
 
         Raises:
             NoTokenError: The status has no token: the call was finished at once.
+            UnknownTokenError: The server does not know the token, or no longer.
         """
-        return self._exchange(CancelAsync(token=_token_of(status)[0]))
+        token, _ = _token_of(status)
+        code = str(status.get("statusCode", StatusCode.RUNNING))
+        if code != StatusCode.RUNNING:
+            return StatusEnvelope[JsonValue](token=token, status_code=StatusCode(code))
+        try:
+            return self._engine.cancel(token)
+        except MailStoreError as error:
+            return self._envelope_of(error)
 
-    def HandleToken(self, status: StatusEnvelope[R]) -> StatusEnvelope[R]:
+    @overload
+    def HandleToken(self, status: StatusEnvelope[R]) -> StatusEnvelope[R]: ...
+    @overload
+    def HandleToken(self, status: Mapping[str, Any]) -> StatusEnvelope[Any]: ...
+    def HandleToken(self, status: StatusEnvelope[Any] | Mapping[str, Any]) -> StatusEnvelope[Any]:
         """Wait for the end of a long running call, calling ``callbackStatus`` with every status.
 
         Args:
-            status: A status of the call.
+            status: A status of the call, or a mapping with its ``token``.
 
         Returns:
             The last status.
 
         Raises:
+            NoTokenError: The status is running, or a mapping, and has no token.
+            UnknownTokenError: The server does not know the token, or no longer.
             TaskCancelledError: The call was cancelled; not with ``raiseOnError=False``.
             ApiError: The call failed; not with ``raiseOnError=False``.
         """
         return self._wait(self._task(status))
 
-    def YieldStatus(self, status: StatusEnvelope[R]) -> Iterator[StatusEnvelope[R]]:
+    @overload
+    def YieldStatus(self, status: StatusEnvelope[R]) -> Iterator[StatusEnvelope[R]]: ...
+    @overload
+    def YieldStatus(self, status: Mapping[str, Any]) -> Iterator[StatusEnvelope[Any]]: ...
+    def YieldStatus(self, status: StatusEnvelope[Any] | Mapping[str, Any]) -> Iterator[StatusEnvelope[Any]]:
         """Yield the status given, then each later one as it comes, the last included.
 
         Args:
-            status: A status of the call.
+            status: A status of the call, or a mapping with its ``token``.
 
         Raises:
-            ApiError: The call failed; with ``raiseOnError=False`` its last status is yielded instead.
+            NoTokenError: The status is running, or a mapping, and has no token.
+            UnknownTokenError: The server does not know the token, or no longer.
+            ApiError: The call failed, after its last status was yielded; not with ``raiseOnError=False``.
         """
         try:
             yield from self._task(status)
-        except ApiError as error:
-            if self.raiseOnError or error.envelope is None:
-                raise
-            yield error.envelope
+        except MailStoreError as error:
+            self._envelope_of(error)
 
     # --------------------------------------------------------------------------------- every call
 
@@ -191,30 +216,41 @@ class TutorialCalls:
         wait = self.autoHandleToken if autoHandleToken is None else autoHandleToken
         if not (status.is_running and wait):
             return status
-        secrets = secrets_of(request)
-        return self._wait(Task(self._engine, request.function, type(status), status=status, secrets=secrets))
+        return self._wait(
+            Task(self._engine, request.function, type(status), status=status, secrets=secrets_of(request))
+        )
 
     def _exchange(self, request: Request[R]) -> StatusEnvelope[R]:
-        return self._engine.exchange(request, failed_raises=self.raiseOnError).envelope
+        try:
+            status = self._engine.exchange(request).envelope
+            if status.status_code not in {StatusCode.RUNNING, StatusCode.SUCCEEDED}:
+                raise self._engine.located(failure_of(status), request.function, secrets_of(request))
+        except MailStoreError as error:
+            return self._envelope_of(error)
+        self._engine.logger.info("%s: %s", request.function, status.status_code)
+        return status
 
-    def _task(self, status: StatusEnvelope[R]) -> Task[R]:
-        return Task(self._engine, GetStatus.function, type(status), status=status)
+    def _task(self, status: StatusEnvelope[Any] | Mapping[str, Any]) -> Task[Any]:
+        if isinstance(status, StatusEnvelope):
+            return Task(self._engine, GetStatus.function, type(status), status=status)
+        token, version = _token_of(status)
+        return Task(self._engine, GetStatus.function, StatusEnvelope, token=token, status_version=version)
 
     def _wait(self, task: Task[R]) -> StatusEnvelope[R]:
         try:
-            status = task.wait(on_progress=self._report)
-            if status.status_code == StatusCode.CANCELLED and self.raiseOnError:
-                raise self._engine.located(failure_of(status), task.function)
-        except ApiError as error:
-            if self.raiseOnError or error.envelope is None:
-                raise
-            self._report(error.envelope)
-            return error.envelope
+            status = task.wait(on_progress=self.callbackStatus)
+            task.result()
+        except MailStoreError as error:
+            return self._envelope_of(error)
+        self._engine.logger.info("%s: %s", task.function, status.status_code)
         return status
 
-    def _report(self, status: StatusEnvelope[Any]) -> None:
-        if self.callbackStatus is not None:
-            self.callbackStatus(status)
+    def _envelope_of(self, error: MailStoreError) -> StatusEnvelope[Any]:
+        """Return the envelope that an error is about; raise the error if there is none or the client raises."""
+        self._engine.logger.error("%s", error)
+        if self.raiseOnError or error.envelope is None:
+            raise error
+        return error.envelope
 
     # ----------------------------------------------------------------------------- life and death
 
@@ -236,15 +272,28 @@ class TutorialCalls:
         return f"{type(self).__name__}(username={settings.username!r}, host={settings.host!r}, port={settings.port})"
 
 
-def _token_of(status: StatusEnvelope[Any] | Mapping[str, Any]) -> tuple[str, int]:
-    token, version = status.get("token"), status.get("statusVersion", -1)
+def _token_of(status: object) -> tuple[str, int]:
+    """Return the token and the version of a status; scripts may pass anything, also what they got elsewhere."""
+    known: Mapping[str, object] = {}
+    if isinstance(status, StatusEnvelope | Mapping):
+        known = cast("Mapping[str, object]", status)
+    token, version = known.get("token"), known.get("statusVersion")
     if not isinstance(token, str) or not token:
         raise NoTokenError(
             "this status has no token, so there is nothing to ask about",
-            envelope=status if isinstance(status, StatusEnvelope) else None,
             hint="the call was finished at once; look at its statusCode and result",
         )
-    return token, int(version)
+    return token, version if isinstance(version, int) else UNSEEN
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _seconds(waitTime: int) -> float:
+    if not _is_whole(waitTime) or waitTime < 0:
+        raise ConfigurationError(f"waitTime must be a number of milliseconds, not {waitTime!r}")
+    return waitTime / 1000
 
 
 class _Stdout(logging.Handler):

@@ -102,12 +102,15 @@ class MailStoreError(Exception):
     def __str__(self) -> str:
         """Return what was attempted, what came of it and what to do, in one line."""
         where = " on ".join(part for part in (self.function, self.server) if part)
-        text = f"{where}: {self.message}" if where else self.message
+        text = f"{where}: {self._what()}" if where else self._what()
         if self.attempt > 1:
             text += f" (attempt {self.attempt}, {self.elapsed or 0:.1f} s)"
         if self.hint:
             text = text.rstrip(".") + f". Hint: {self.hint}"
         return " ".join(text.split())
+
+    def _what(self) -> str:
+        return self.message
 
     def __reduce__(self) -> tuple[Callable[..., MailStoreError], tuple[type[Self], dict[str, Any]]]:
         """Pickle by attributes, so that every subclass travels between processes."""
@@ -196,6 +199,13 @@ class ProtocolError(MailStoreError):
         super().__init__(message, hint=hint)
         self.http_status = http_status
         self.body = body
+
+    def _what(self) -> str:
+        return f"{self.message}; the answer begins with {self.body[:_SHOWN]!r}" if self.body else self.message
+
+
+_SHOWN = 60
+"""Characters of an unexpected answer that the text of an error shows."""
 
 
 class RedirectError(ProtocolError):

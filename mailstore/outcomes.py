@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import ssl
+import threading
 from collections import deque
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from functools import lru_cache
+from itertools import count
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar, cast
+from uuid import uuid4
 
-from mailstore.errors import MailStoreError
+from mailstore.errors import ConfigurationError, MailStoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from mailstore.client import MailStoreServer
     from mailstore.models.base import Request
     from mailstore.settings import Settings
 
@@ -53,64 +59,125 @@ class Outcome(Generic[R_co]):
         return cast("R_co", self.raw_result)
 
 
-def outcome_of(run: Callable[[Request[R]], R], request: Request[R]) -> Outcome[R]:
-    """Carry out a request and return its outcome; only errors of this package are taken for one."""
-    try:
-        return Outcome(request, raw_result=run(request))
-    except MailStoreError as error:
-        return Outcome(request, error=error)
+_Done: TypeAlias = tuple[R | None, MailStoreError | None]
+"""What comes back from a worker: a result or an error. The request, with its secrets, does not travel back."""
 
 
 def run_many(
-    run: Callable[[Request[R]], R],
+    run: Callable[[Request[R], Callable[[], bool]], R],
     settings: Settings,
     requests: Iterable[Request[R]],
     max_workers: int,
     executor: Executor | None,
 ) -> Iterator[Outcome[R]]:
-    """Yield the outcomes of requests in their order, a bounded number of them under way at once."""
-    if executor is not None:
-        submit = _local(run, executor) if isinstance(executor, ThreadPoolExecutor) else _remote(settings, executor)
-        yield from _in_order(submit, requests, max_workers * AHEAD)
-        return
+    """Return an iterator of the outcomes of requests in their order, a bounded number of them under way at once.
+
+    Args:
+        run: Carries out a request in this process; its second argument tells whether anybody still waits.
+        settings: What another process makes its client of.
+        requests: What to carry out.
+        max_workers: How many at once.
+        executor: Where; threads of our own if `None`.
+
+    Raises:
+        ConfigurationError: The settings cannot travel to the executor.
+    """
+    abandoned = threading.Event()
+    ahead = max_workers * AHEAD
+    if executor is None:
+        return _on_own_threads(run, requests, max_workers, abandoned)
+    if isinstance(executor, ThreadPoolExecutor):
+        return _in_order(_local(run, executor, abandoned), requests, ahead, abandoned)
+    return _in_order(_remote(settings, executor), requests, ahead, abandoned)
+
+
+def _on_own_threads(
+    run: Callable[[Request[R], Callable[[], bool]], R],
+    requests: Iterable[Request[R]],
+    max_workers: int,
+    abandoned: threading.Event,
+) -> Iterator[Outcome[R]]:
     with ThreadPoolExecutor(max_workers, thread_name_prefix="mailstore") as threads:
-        yield from _in_order(_local(run, threads), requests, max_workers * AHEAD)
+        yield from _in_order(_local(run, threads, abandoned), requests, max_workers * AHEAD, abandoned)
 
 
 def _in_order(
-    submit: Callable[[Request[R]], Future[Outcome[R]]], requests: Iterable[Request[R]], ahead: int
+    submit: Callable[[Request[R]], Future[_Done[R]]],
+    requests: Iterable[Request[R]],
+    ahead: int,
+    abandoned: threading.Event,
 ) -> Iterator[Outcome[R]]:
-    under_way: deque[Future[Outcome[R]]] = deque()
+    under_way: deque[tuple[Request[R], Future[_Done[R]]]] = deque()
+    source = iter(requests)
+    broken: Exception | None = None
     try:
-        for request in requests:
-            under_way.append(submit(request))
-            if len(under_way) >= ahead:
-                yield under_way.popleft().result()
+        while True:
+            try:
+                request = next(source)
+                under_way.append((request, submit(request)))
+            except StopIteration:
+                break
+            except Exception as error:  # noqa: BLE001 - raised at the end, after the outcomes of the requests before
+                broken = error
+                break
+            # One for one: the workers stay busy while the caller thinks, and a slow source holds nothing back.
+            if len(under_way) >= ahead or under_way[0][1].done():
+                yield _first_outcome(under_way)
         while under_way:
-            yield under_way.popleft().result()
+            yield _first_outcome(under_way)
     finally:
-        # The caller stopped early, or the iterator of requests failed: what has not begun does not begin.
-        for future in under_way:
+        # Where the caller stops early, what has not begun does not begin.
+        abandoned.set()
+        for _, future in under_way:
             future.cancel()
+    if broken is not None:
+        raise broken
 
 
-def _local(run: Callable[[Request[R]], R], executor: Executor) -> Callable[[Request[R]], Future[Outcome[R]]]:
-    return lambda request: executor.submit(outcome_of, run, request)
+def _first_outcome(under_way: deque[tuple[Request[R], Future[_Done[R]]]]) -> Outcome[R]:
+    request, future = under_way[0]
+    result, error = future.result()
+    under_way.popleft()
+    return Outcome(request, error, result)
 
 
-def _remote(settings: Settings, executor: Executor) -> Callable[[Request[R]], Future[Outcome[R]]]:
-    # Only settings and request travel; the other process makes a client of its own and keeps it. A callback
-    # belongs to this process, and most of them cannot be pickled.
+def _local(
+    run: Callable[[Request[R], Callable[[], bool]], R], executor: Executor, abandoned: threading.Event
+) -> Callable[[Request[R]], Future[_Done[R]]]:
+    def work(request: Request[R]) -> _Done[R]:
+        return _done(lambda: run(request, abandoned.is_set))
+
+    return lambda request: executor.submit(work, request)
+
+
+def _remote(settings: Settings, executor: Executor) -> Callable[[Request[R]], Future[_Done[R]]]:
+    if isinstance(settings.verify, ssl.SSLContext):
+        raise ConfigurationError(
+            "an ssl.SSLContext cannot travel to another process",
+            hint="pin the certificate with fingerprint=, or name a CA file with verify=",
+        )
+    # A callback belongs to this process, and most of them cannot be pickled.
     travelling = settings.changed(on_progress=None)
-    return lambda request: executor.submit(_elsewhere, travelling, request)
+    # Dask takes equal work for the same work and does it once; a call is made as often as it is asked for.
+    run, numbers = uuid4().hex, count()
+    return lambda request: executor.submit(_elsewhere, travelling, request, f"{run}-{next(numbers)}")
 
 
-def _elsewhere(settings: Settings, request: Request[Any]) -> Outcome[Any]:
-    return outcome_of(_runner(settings), request)
+def _elsewhere(settings: Settings, request: Request[R], _unique: str) -> _Done[R]:
+    return _done(lambda: _client(settings, os.getpid()).run(request))
 
 
-@cache
-def _runner(settings: Settings) -> Callable[[Request[Any]], Any]:
+@lru_cache(maxsize=16)
+def _client(settings: Settings, _process: int) -> MailStoreServer:
+    # Kept from one request to the next. A process that was forked off makes its own: connections cannot be shared.
     from mailstore.client import MailStoreServer
 
-    return MailStoreServer.from_settings(settings).run
+    return MailStoreServer.from_settings(settings)
+
+
+def _done(call: Callable[[], R]) -> _Done[R]:
+    """Make a call; only errors of this package are an outcome, all others are mistakes and end everything."""
+    try:
+        return call(), None
+    except MailStoreError as error:
+        return None, error

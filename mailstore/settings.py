@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
-import math
 import os
 import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, cast
 
 from pydantic import SecretStr
 
 from mailstore.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import Self, Unpack
 
     from mailstore.models.envelope import StatusEnvelope
 
@@ -40,6 +39,10 @@ CONNECT_TIMEOUT = 10.0
 
 READ_TIMEOUT = 120.0
 """Seconds to wait for the answer of a call, unless told otherwise."""
+
+_FOR_EVER = 1e9
+_LONGEST_POLL = 2_147_483
+"""Seconds; as milliseconds, the largest number that fits into what the server counts with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +70,9 @@ class RetryPolicy:
     """Seconds that polling goes on without any answer when the caller has set no deadline."""
 
     def __post_init__(self) -> None:
-        if self.attempts < 1:
-            raise ConfigurationError(f"RetryPolicy.attempts must be at least 1, not {self.attempts}")
+        _check_count("RetryPolicy.attempts", self.attempts)
         for name in ("first_pause", "longest_pause", "poll_patience"):
-            _seconds(f"RetryPolicy.{name}", getattr(self, name), zero=True)
+            checked_seconds(f"RetryPolicy.{name}", getattr(self, name), zero=True)
 
     def pause(self, attempt: int, random: Callable[[], float], asked: float | None = None) -> float:
         """Return the seconds to wait after a failed attempt.
@@ -82,6 +84,29 @@ class RetryPolicy:
         """
         full = min(self.first_pause * 2.0 ** min(attempt - 1, 30), self.longest_pause)
         return max(full * (0.5 + random() / 2), min(asked or 0.0, self.longest_pause))
+
+
+class Options(TypedDict, total=False):
+    """The settings that do not belong to the connections; see `Settings` for what they are."""
+
+    timeout: Timeout
+    poll_wait: float
+    deadline: float | None
+    on_progress: Progress | None
+    retry: RetryPolicy
+    pause_collector: bool
+
+
+class Changes(Options, total=False):
+    """All settings, each of which may be left out; see `Settings` for what they are."""
+
+    host: str
+    password: Password
+    port: int
+    username: str
+    verify: Verify
+    fingerprint: str | None
+    max_connections: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,27 +161,17 @@ class Settings:
     new row again and again, two thirds of the time. The pause is for the whole process, and short."""
 
     def __post_init__(self) -> None:
-        _set(self, "host", _host(self.host))
-        _set(self, "port", _port(self.port))
-        if not self.username or ":" in self.username or not self.username.isprintable():
-            raise ConfigurationError("username must be a text without colon and control characters")
-        if not isinstance(self.password, str | SecretStr) and not callable(self.password):
-            raise ConfigurationError("password must be a text or a function that returns one")
-        if isinstance(self.password, str):
-            _set(self, "password", SecretStr(self.password))
-        _set(self, "fingerprint", normal_fingerprint(self.fingerprint) if self.fingerprint is not None else None)
+        for name, check in _CHECKS.items():
+            object.__setattr__(self, name, check(getattr(self, name)))
         if self.fingerprint is not None and self.verify is False:
             raise ConfigurationError(
                 "fingerprint and verify=False contradict each other: one pins the certificate, the other accepts any",
                 hint="leave verify out, the fingerprint alone accepts a self-signed certificate",
             )
-        _set(self, "verify", _verify(self.verify))
-        _set(self, "timeout", timeout_pair(self.timeout))
-        _seconds("poll_wait", self.poll_wait, zero=True)
+        checked_seconds("poll_wait", self.poll_wait, zero=True, most=_LONGEST_POLL)
         if self.deadline is not None:
-            _seconds("deadline", self.deadline)
-        if self.max_connections < 1:
-            raise ConfigurationError(f"max_connections must be at least 1, not {self.max_connections}")
+            checked_seconds("deadline", self.deadline)
+        _check_count("max_connections", self.max_connections)
 
     @property
     def server(self) -> str:
@@ -172,26 +187,29 @@ class Settings:
         """Return the password, fetching it where it is a function.
 
         Raises:
-            ConfigurationError: The function did not return a text.
+            ConfigurationError: The function did not return a text that can be sent.
         """
-        if isinstance(self.password, SecretStr):
-            return self.password.get_secret_value()
-        if isinstance(self.password, str):
-            return self.password
-        fetched = cast("object", self.password())
-        if not isinstance(fetched, str):
-            raise ConfigurationError("the password function must return a text")
-        return fetched
+        known = self.password
+        if callable(known):
+            fetched = cast("object", known())
+            if not isinstance(fetched, str):
+                raise ConfigurationError("the password function must return a text")
+            known = _password(fetched)
+        return known.get_secret_value() if isinstance(known, SecretStr) else cast("str", known)
 
-    def changed(self, **changes: Any) -> Self:
-        """Return a copy with other values, checked again."""
+    def changed(self, **changes: Unpack[Changes]) -> Self:
+        """Return a copy with other values, checked again.
+
+        Raises:
+            ConfigurationError: There is no such setting, or a value makes no sense.
+        """
         unknown = changes.keys() - {known.name for known in fields(self)}
         if unknown:
             raise ConfigurationError(f"unknown settings: {', '.join(sorted(unknown))}")
         return replace(self, **changes)
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None, **changes: Any) -> Self:
+    def from_env(cls, environ: Mapping[str, str] | None = None, **changes: Unpack[Changes]) -> Self:
         """Read the settings from environment variables.
 
         ``MAILSTORE_HOST`` and ``MAILSTORE_PASSWORD`` are needed; ``MAILSTORE_PORT``,
@@ -206,18 +224,15 @@ class Settings:
             ConfigurationError: A variable is missing or makes no sense; the message names it.
         """
         variables = os.environ if environ is None else environ
-        given: dict[str, Any] = {
-            name: value
-            for name, variable in _VARIABLES.items()
-            if name not in changes and (value := variables.get(variable))
-        }
-        if "port" in given:
-            if not (given["port"].isascii() and given["port"].isdigit()):
-                raise ConfigurationError("MAILSTORE_PORT must be a number")
-            given["port"] = int(given["port"])
-        for name in ("host", "password"):
-            if name not in given and name not in changes:
-                raise ConfigurationError(f"the environment variable {_VARIABLES[name]} is not set")
+        given: dict[str, Any] = {}
+        for name, variable in _VARIABLES.items():
+            text = variables.get(variable)
+            if name in changes:
+                continue
+            if text:
+                given[name] = _from_text(name, variable, text)
+            elif name in {"host", "password"}:
+                raise ConfigurationError(f"the environment variable {variable} is not set")
         return cls(**given, **changes)
 
 
@@ -231,10 +246,14 @@ _VARIABLES = {
 }
 
 
-def _set(settings: Settings, name: str, value: object) -> None:
-    object.__setattr__(settings, name, value)
+def _from_text(name: str, variable: str, text: str) -> object:
+    try:
+        return _CHECKS[name](int(text) if name == "port" and _PORT.fullmatch(text) else text)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"the environment variable {variable}: {error.message}", hint=error.hint) from None
 
 
+_PORT = re.compile(r"[0-9]{1,5}")
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?")
 
 
@@ -242,21 +261,40 @@ def _host(host: object) -> str:
     """Return a host that can be nothing but a host: no port, path, user or control character."""
     if not isinstance(host, str) or not host:
         raise ConfigurationError("host must be a host name or an IP address")
-    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") and ":" in host else host
+    address = _address(bare)
+    if address is None:
+        return _host_name(host)
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
+        # The name of the network interface behind the percent sign may be any text.
+        raise ConfigurationError("host must be an address without the name of an interface")
+    return str(address)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return str(ipaddress.ip_address(bare))
+        return ipaddress.ip_address(host)
     except ValueError:
-        pass  # a name then, checked below
-    try:
-        name = bare if bare.isascii() else bare.encode("idna").decode("ascii")
-    except UnicodeError:
-        name = ""
+        return None
+
+
+def _host_name(host: str) -> str:
+    name = _ascii(host)
     if len(name) > 253 or not _HOST_NAME.fullmatch(name):
+        # What has an @ may be an address with a login in front, which is not to be repeated.
+        seen = "" if "@" in host else f", not {host!r}"
         raise ConfigurationError(
-            f"host must be a host name or an IP address, not {host!r}",
+            f"host must be a host name or an IP address{seen}",
             hint="without https://, port and path; the port is an argument of its own",
         )
     return name
+
+
+def _ascii(host: str) -> str:
+    try:
+        return host if host.isascii() else host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return ""
 
 
 def _port(port: object) -> int:
@@ -265,17 +303,54 @@ def _port(port: object) -> int:
     return port
 
 
-def _seconds(name: str, value: object, *, zero: bool = False) -> float:
-    valid = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not valid or not isinstance(value, int | float) or value < 0 or (value == 0 and not zero):
-        raise ConfigurationError(f"{name} must be a number of seconds {'from' if zero else 'above'} 0, not {value!r}")
-    return float(value)
+def _username(username: object) -> str:
+    if not isinstance(username, str) or not username or ":" in username or not username.isprintable():
+        raise ConfigurationError("username must be a text without colon and control characters")
+    return username
+
+
+def _password(password: object) -> Password:
+    if callable(password):
+        return cast("Callable[[], str]", password)
+    text = password.get_secret_value() if isinstance(password, SecretStr) else password
+    if not isinstance(text, str):
+        raise ConfigurationError("password must be a text or a function that returns one")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        # Python puts such halves in the place of bytes that are no UTF-8, in environment variables for one.
+        raise ConfigurationError("password has characters that cannot be sent: it was not decoded as UTF-8")
+    return SecretStr(text)
+
+
+def _check_count(name: str, value: object) -> None:
+    # The bound is far beyond any use; the pool makes a place for each connection in advance.
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10_000:
+        raise ConfigurationError(f"{name} must be a whole number from 1 to 10000, not {value!r}")
+
+
+def checked_seconds(name: str, value: object, *, zero: bool = False, most: float = _FOR_EVER) -> float:
+    """Return a number of seconds.
+
+    Args:
+        name: What the number is, for the error.
+        value: The number.
+        zero: Whether 0 is allowed, too.
+        most: The largest number allowed.
+
+    Raises:
+        ConfigurationError: It is no number, or outside of the limits.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and (0 < value <= most or (zero and value == 0)):
+        return float(value)
+    least = "from" if zero else "above"
+    raise ConfigurationError(f"{name} must be a number of seconds {least} 0 up to {most:.0f}, not {value!r}")
 
 
 def timeout_pair(timeout: Timeout) -> tuple[float, float]:
     """Return (seconds to connect, seconds to wait for an answer), checked."""
-    connect, read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-    return _seconds("timeout", connect), _seconds("timeout", read)
+    pair: tuple[object, ...] = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+    if len(pair) != 2:
+        raise ConfigurationError("timeout must be a number of seconds, or two: to connect and to wait for the answer")
+    return checked_seconds("timeout", pair[0]), checked_seconds("timeout", pair[1])
 
 
 def _verify(verify: object) -> Verify:
@@ -283,24 +358,57 @@ def _verify(verify: object) -> Verify:
         return verify
     if not isinstance(verify, str | Path) or not str(verify):
         raise ConfigurationError("verify must be True, False, 'system', the path of a CA file, or an ssl.SSLContext")
-    if verify != "system" and not Path(verify).exists():
-        raise ConfigurationError(f"there is no CA file {str(verify)!r}")
+    if verify != "system" and not _exists(Path(verify)):
+        raise ConfigurationError(f"verify: there is no CA file {str(verify)!r}")
     return str(verify)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name too long, a directory that may not be entered
+        return False
+
+
+def _fingerprint(fingerprint: object) -> str | None:
+    return None if fingerprint is None else normal_fingerprint(fingerprint)
 
 
 def normal_fingerprint(text: object) -> str:
     """Return a SHA-256 fingerprint in the one form that this package prints: ``sha256:9F:86:…``.
 
-    Blanks, colons, letter case and the leading ``sha256:`` do not matter.
+    Blanks, colons, letter case and what openssl writes in front do not matter.
 
     Raises:
         ConfigurationError: It is no SHA-256 fingerprint; SHA-1 and MD5 can be forged and are refused.
     """
-    raw = text if isinstance(text, str) else ""
-    digits = re.sub(r"[\s:-]", "", re.sub(r"^sha-?256[:=\s]", "", raw.strip(), flags=re.IGNORECASE)).upper()
-    if re.fullmatch(r"[0-9A-F]{64}", digits):
+    algorithm, digits = _split_fingerprint(text) if isinstance(text, str) else ("", "")
+    if algorithm in {"", "SHA256"} and re.fullmatch(r"[0-9A-F]{64}", digits):
         return "sha256:" + ":".join(digits[i : i + 2] for i in range(0, 64, 2))
-    weak = {32: "MD5", 40: "SHA-1"}.get(len(digits))
+    weak = algorithm if algorithm in {"SHA1", "MD5"} else {32: "MD5", 40: "SHA1"}.get(len(digits))
     if weak is not None:
-        raise ConfigurationError(f"a {weak} fingerprint can be forged; pin the SHA-256 fingerprint")
+        raise ConfigurationError(f"fingerprint: one made by {weak} can be forged; pin that of SHA-256")
     raise ConfigurationError("fingerprint must be the SHA-256 of the certificate: 64 hex digits")
+
+
+def _split_fingerprint(text: str) -> tuple[str, str]:
+    """Return the algorithm, where it is named, and the digits."""
+    # Windows puts an invisible left-to-right mark in front when one is copied from its dialogue.
+    found = re.fullmatch(r"[\s\u200e]*((?:sha|md)-?\d+(?=[\s:=]))?(?:\s*fingerprint)?[\s:=]*(.*)", text, _LOOSELY)
+    if found is None:
+        return "", ""
+    return (found[1] or "").replace("-", "").upper(), re.sub(r"[\s:\u200e-]", "", found[2]).upper()
+
+
+_LOOSELY = re.IGNORECASE | re.DOTALL
+
+_CHECKS: dict[str, Callable[[Any], object]] = {
+    "host": _host,
+    "port": _port,
+    "username": _username,
+    "password": _password,
+    "fingerprint": _fingerprint,
+    "verify": _verify,
+    "timeout": timeout_pair,
+}
+"""What makes a setting sound and normal, for those that need it, in the order of the checks."""

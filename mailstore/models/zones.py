@@ -136,7 +136,7 @@ def _converted(value: datetime, zone: tzinfo) -> datetime:
     try:
         return value.astimezone(zone)
     except OverflowError:
-        raise ValueError("is beyond the years 1 to 9999 once it is converted to another zone") from None
+        raise ValueError("a datetime is beyond the years 1 to 9999 once it is converted to another zone") from None
 
 
 def _shown_twice(local: datetime, zone: str) -> timedelta:
@@ -155,7 +155,7 @@ def _iana_names() -> frozenset[str]:
 def _is_iana(name: str) -> bool:
     # Windows names have no slash, and most have blanks, which IANA's never have; the few without
     # either, such as "Japan" and "UTC-02", are looked up.
-    return name != _UTC and " " not in name and ("/" in name or name in _iana_names())
+    return " " not in name and ("/" in name or name in _iana_names())
 
 
 @cache
