@@ -168,7 +168,7 @@ class Engine:
                 left = max(until - self.clock.monotonic(), 0.0)
                 held, within = min(held, left), left + GRACE
             fields = form_fields(
-                GetStatus(token=token, last_known_status_version=version, milliseconds_timeout=round(held * 1000))
+                GetStatus(token=token, last_known_status_version=version, milliseconds_timeout=int(held * 1000))
             )
             try:
                 answer = self._attempt(GetStatus, fields, attempts, (connect, read), within)

@@ -54,7 +54,7 @@ class HttpAnswer:
     """Header fields; names in any case."""
 
     body: bytes
-    """The body, byte for byte."""
+    """The body, byte for byte, but without the byte order mark that it begins with."""
 
     elapsed: float
     """Seconds from sending the request to the last byte of the answer."""

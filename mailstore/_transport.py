@@ -7,6 +7,7 @@ that have no place here (netrc, proxies and CA files from the environment, cooki
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import hmac
 import io
@@ -81,7 +82,7 @@ class Transport:
         self._settings = settings
         self._lock = threading.Lock()
         self._pool: HTTPSConnectionPool | None = None
-        self._adapter: HTTPAdapter | None = None
+        self._adapter: _Adapter | None = None
         self._headers: dict[str, str] = {}
         self._closed = False
         self.secrets: tuple[str, ...] = ()
@@ -130,7 +131,9 @@ class Transport:
             reason = _root(error)
             failure = self._failure(error, reason, monotonic() - started)
         else:
-            return HttpAnswer(response.status, response.headers, response.data, monotonic() - started)
+            # Cut off here, where nobody holds the whole: a large answer would be in memory twice while it is parsed.
+            body = response.data.removeprefix(codecs.BOM_UTF8)
+            return HttpAnswer(response.status, response.headers, body, monotonic() - started)
         # What the system said stays as the cause; what the parser of HTTP said quotes what was received.
         raise failure from (reason if isinstance(reason, OSError) and not isinstance(reason, HTTPException) else None)
 
@@ -363,15 +366,29 @@ class _Answer(HTTPResponse):
 
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_Limited(self.fp.detach(), sock, _now))
+        self.fp = _Reader(_Limited(self.fp.detach(), sock, _now))
 
     def begin(self) -> None:
         """Read the head."""
         super().begin()
         if self.headers.defects or self.headers.get_payload():
             raise ProtocolError("the head of the answer is malformed", http_status=self.status, hint=WRONG_PORT)
-        if self.length is not None and self.length > LARGEST:
-            raise _too_large(f"{self.length} bytes")
+
+
+class _Reader(io.BufferedReader):
+    """Makes room for what has come, not for what a server says will come."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read so many bytes, or all."""
+        if size is None or size <= _PIECE:
+            return super().read(size)
+        if size > LARGEST:
+            raise _too_large(f"{size} bytes")
+        pieces: list[bytes] = []
+        while size > 0 and (piece := super().read(min(size, _PIECE))):
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
 
 
 class _Limited(io.RawIOBase):
@@ -405,6 +422,9 @@ class _Limited(io.RawIOBase):
         finally:
             self._source.close()
 
+
+_PIECE = 1 << 24
+"""Bytes that room is made for at once: 16 MiB."""
 
 _INSTANT = 0.001
 """Seconds that stand for no time at all, where 0 would mean not to wait for anything."""

@@ -123,6 +123,7 @@ class MailStoreError(Exception):
 def _rebuild(kind: type[MailStoreError], state: dict[str, Any]) -> MailStoreError:
     error = kind.__new__(kind, state["message"])
     error.__dict__.update(state)
+    error.args = (error.message,)
     return error
 
 

@@ -257,10 +257,7 @@ class Task(Generic[R]):
             self._log.append(status.log_output)
         self._version = max(self._version, status.status_version)
         self._status = status
-        if status.status_code == StatusCode.FAILED:
-            # The server may have quoted a secret; the error's envelope has it masked.
-            self._status = self._failure().envelope or status
-        return self._status
+        return status
 
     def _check_patience(self, until: float | None, timeout: float | None) -> None:
         if until is not None and self._engine.clock.monotonic() >= until:

@@ -28,8 +28,8 @@ from mailstore.errors import (
     TaskCancelledError,
     UnknownTokenError,
 )
-from mailstore.models import StatusEnvelope, VerifyStore
-from mailstore.sandbox import Behaviour, Fault, FaultKind, Pace, Sandbox
+from mailstore.models import SetUserPassword, StatusEnvelope, VerifyStore
+from mailstore.sandbox import Behaviour, Failed, Fault, FaultKind, Pace, Sandbox, Step, Steps, World
 from tests.support import (
     BROKEN,
     LINES,
@@ -179,6 +179,16 @@ def test_the_log_is_whole_after_resuming_in_another_process(
     assert output.decode() == LOG
 
 
+def test_a_status_that_is_told_again_repeats_no_line(server: MailStoreServer, sandbox: Sandbox) -> None:
+    """Whatever a server does that is asked for the same version twice."""
+    sandbox.behaviour = Behaviour(log_replay="everything")
+    sandbox.pace = Pace.by_hand()
+    task = server.start(LONG)
+    for _ in range(3):
+        task.poll(wait=0)
+    assert task.log == f"{LINES[0]}\r\n"
+
+
 # ----------------------------------------------------------------------------------- the end
 
 
@@ -204,6 +214,26 @@ def test_a_failure_is_told_and_raised_wherever_it_is_met(server: MailStoreServer
     assert [status.status_code for status in seen] == ["running", "failed"] * 2
     with pytest.raises(FunctionFailedError):
         server.run(VerifyStore(id=BROKEN), on_progress=lambda _: pace.finish())
+
+
+def test_a_failure_that_quotes_a_secret_shows_it_nowhere() -> None:
+    functions = known_functions()
+
+    @functions.answers(SetUserPassword)
+    def set_user_password(world: World, request: SetUserPassword) -> Steps[None]:
+        yield Step("Working...")
+        raise Failed(f"{request.password.get_secret_value()} is too short.")  # type: ignore[union-attr]
+
+    with Sandbox(functions=functions, pace=Pace.by_hand()) as sandbox, another_client(sandbox) as server:
+        task = server.start(SetUserPassword(user_name="ann.lee", password="hunter2!"))
+        sandbox.pace.finish()
+        seen: Statuses = []
+        with pytest.raises(FunctionFailedError, match="is too short") as caught:
+            task.wait(on_progress=collected(seen))
+    assert seen[-1].status_code == "failed"
+    error = caught.value
+    shown = f"{error} {error.envelope!r} {error.details} {task.status!r} {seen} {seen[-1].to_wire()}"
+    assert "hunter2!" not in shown
 
 
 def test_cancelling_claims_nothing_and_waiting_tells(server: MailStoreServer, sandbox: Sandbox, pace: Pace) -> None:

@@ -387,7 +387,6 @@ def test_cancelling_in_a_loop_ends_it(connect: Connect, sandbox: Sandbox, pace: 
             answers.append(client.CancelAsync(status))
     assert status["statusCode"] == "cancelled"
     assert answers.pop()["statusCode"] == "cancelled"
-    assert {answer["statusCode"] for answer in answers} == {"running"}
     assert sandbox.calls.count_of("cancel-async") == len(answers), "what is over is not cancelled again"
 
 
