@@ -20,6 +20,7 @@ from mailstore.compatibility import CompatibilityReport, compare, declared, requ
 from mailstore.models._documentation import field_docstrings, member_docstrings
 from mailstore.models.base import Model, OpenEnum, Request, wire_names
 from mailstore.models.protocol import FunctionMetadata
+from mailstore.sandbox import Fault, FaultKind, Sandbox
 from mailstore.sandbox.registry import registry
 from mailstore.server import Client
 
@@ -243,3 +244,20 @@ def snake(name: str) -> str:
 
 def test_request_is_exported_for_annotations() -> None:
     assert models.Request is Request
+
+
+def test_a_live_server_is_asked_for_its_metadata() -> None:
+    with Sandbox() as sandbox:
+        with MailStoreServer(
+            sandbox.host, port=sandbox.port, password="admin", fingerprint=sandbox.fingerprint
+        ) as server:
+            assert server.check_compatibility().compatible
+
+        older = b'[{"name": "GetServerInfo", "args": []}, {"name": "GetWeather", "args": []}]'
+        sandbox.faults.add(Fault(FaultKind.ANSWER, "get-metadata", body=older))
+        with MailStoreServer(
+            sandbox.host, port=sandbox.port, password="admin", fingerprint=sandbox.fingerprint
+        ) as server:
+            report = server.check_compatibility()
+    assert report.only_on_server == ["GetWeather"]
+    assert set(report.only_here) == INVOKED.keys() - {"GetServerInfo"}
