@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mailstore import models as models
     from mailstore import pipelines as pipelines
     from mailstore import sandbox as sandbox
+    from mailstore import schema as schema
     from mailstore import server as server
     from mailstore._engine import Exchange as Exchange
     from mailstore._transport import fetch_fingerprint as fetch_fingerprint
@@ -54,6 +55,7 @@ __all__ = [
     "models",
     "pipelines",
     "sandbox",
+    "schema",
     "server",
 ]
 
@@ -71,7 +73,7 @@ _NAMES = {
     "Settings": "settings",
     "Task": "tasks",
 }
-_MODULES = frozenset({"client", "errors", "models", "pipelines", "sandbox", "server"})
+_MODULES = frozenset({"client", "errors", "models", "pipelines", "sandbox", "schema", "server"})
 
 if not TYPE_CHECKING:  # a visible __getattr__ would let type checkers accept any misspelt name
 

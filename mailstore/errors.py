@@ -5,6 +5,7 @@ Everything that this package raises is a `MailStoreError`::
     MailStoreError
     ├── ConfigurationError          the client cannot be set up like this (also ValueError)
     ├── ArgumentError               refused before anything was sent (also ValueError)
+    │   └── LinesError              lines of JSON that are no requests (in `mailstore.pipelines`)
     ├── ClientClosedError           used after close()
     ├── TransportError              no answer came
     │   ├── ConnectionFailedError   refused, reset, cut, or no such host
