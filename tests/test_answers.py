@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 
 import pytest
@@ -13,15 +12,15 @@ from mailstore.errors import ProtocolError
 from mailstore.models import CancelAsync, GetMetadata, StatusCode, VerifyStore
 from mailstore.sandbox import Fault, FaultKind, Pace, Sandbox
 
-FUNCTIONS = [{"name": "GetServerInfo", "args": []}]
-FRAMED = {"statusCode": "succeeded", "statusVersion": 2, "result": FUNCTIONS}
+FUNCTIONS: list[dict[str, object]] = [{"name": "GetServerInfo", "args": []}]
+FRAMED: dict[str, object] = {"statusCode": "succeeded", "statusVersion": 2, "result": FUNCTIONS}
 
 
 def answered(body: str) -> HttpAnswer:
     return HttpAnswer(200, {}, body.encode(), 0.0)
 
 
-@pytest.mark.parametrize("before", ["", " \r\n", codecs.BOM_UTF8.decode()])
+@pytest.mark.parametrize("before", ["", " \r\n"])
 @pytest.mark.parametrize("told", [FUNCTIONS, FRAMED], ids=["bare", "framed"])
 def test_metadata_may_come_with_or_without_a_frame(before: str, told: object) -> None:
     envelope = parse(GetMetadata, answered(before + json.dumps(told)))
