@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 from dataclasses import dataclass
@@ -208,7 +207,7 @@ def parse_envelope(kind: type[StatusEnvelope[R]], answer: HttpAnswer) -> StatusE
         ProtocolError: The body is no status envelope, or the result is not of the type that it should be.
     """
     try:
-        return kind.model_validate_json(answer.body.removeprefix(codecs.BOM_UTF8))
+        return kind.model_validate_json(answer.body)
     except ValidationError as error:
         failure = _misfit(error, answer, quoted=not _hides_all(kind))
     raise failure
@@ -216,35 +215,43 @@ def parse_envelope(kind: type[StatusEnvelope[R]], answer: HttpAnswer) -> StatusE
 
 def _looks_enveloped(body: bytes) -> bool:
     # The bare answers known are an array; an object counts as bare unless it has the envelope's mark.
-    text = body.removeprefix(codecs.BOM_UTF8).lstrip()
-    return text.startswith(b"{") and b'"statusCode"' in text
+    return body.lstrip().startswith(b"{") and b'"statusCode"' in body
 
 
 def _wrapped(request_type: type[Request[R]], answer: HttpAnswer) -> StatusEnvelope[R]:
-    body = answer.body.removeprefix(codecs.BOM_UTF8)
+    body = answer.body
     if request_type.function == CancelAsync.function and not body.strip():
         body = b"null"  # nobody has seen this answer, it may well be empty
     try:
         result = _result_adapter(request_type).validate_json(body)
     except ValidationError as error:
-        failure = _misfit(error, answer)
+        failure = _misfit(error, answer, inside="result")
     else:
         kind = envelope_type(request_type)
         return kind(status_code=StatusCode.SUCCEEDED, raw_result=result)
     raise failure
 
 
-def _misfit(error: ValidationError, answer: HttpAnswer, *, quoted: bool = True) -> ProtocolError:
-    """Tell in words why a body is not what was expected; the input stays out of it."""
+def _misfit(
+    error: ValidationError, answer: HttpAnswer, *, quoted: bool = True, inside: str | None = None
+) -> ProtocolError:
+    """Tell in words why a body is not what was expected; the input stays out of it.
+
+    Args:
+        error: What pydantic said.
+        answer: The answer.
+        quoted: Whether the error may quote the answer.
+        inside: The member of an envelope that the whole body stands for.
+    """
     problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(str(part) for part in problem["loc"])
+    where = ".".join(str(part) for part in (inside, *problem["loc"]) if part is not None)
     said = beginning(answer.body) if quoted else None
     hint: str | None = WRONG_PORT
     if problem["type"] == "json_invalid" or not where:
         message = f"the answer is no status envelope: {problem['msg']}"
         if encoding := answer.headers.get("Content-Encoding"):
             hint = f"something between here and the server encodes answers ({encoding}), which was not asked for"
-    elif problem["loc"][0] in {"result", "raw_result"}:
+    elif where.partition(".")[0] == "result":
         message = f"the result is not what this function returns: {where}: {problem['msg']}"
         hint = "the server may be of another version; `call` returns its answer without a model"
     else:

@@ -109,13 +109,14 @@ def _character(character: str) -> str:
     if character.isascii() and character.isalnum():
         return character
     halves = character.encode("utf-16-be", "surrogatepass").hex()
-    named = escape(character)[1:-1] or "#"
     patterns = [
         re.escape(character),
         "".join(f"{_PERCENT}{byte:02x}" for byte in character.encode("utf-8", "surrogatepass")),
         "".join(f"{_BACKSLASH}u{halves[i : i + 4]}" for i in range(0, len(halves), 4)),
-        rf"{_AMPERSAND}(?:{re.escape(named)}|{_HASH}(?:{ord(character)}|x{ord(character):x})){_SEMICOLON}",
+        rf"{_AMPERSAND}{_HASH}(?:{ord(character)}|x{ord(character):x}){_SEMICOLON}",
     ]
+    if (named := escape(character)) != character:
+        patterns.append(f"{_AMPERSAND}{re.escape(named[1:-1])}{_SEMICOLON}")
     if character == " ":
         patterns += [r"\+", f"{_PERCENT}2B"]
     escaped = json.dumps(character)[1:-1]

@@ -496,9 +496,10 @@ def test_an_error_does_not_blame_what_the_caller_is_busy_with(sandbox: Sandbox, 
 def test_an_argument_that_cannot_travel_is_refused_by_its_name(impatient: MailStoreServer) -> None:
     endless: dict[str, object] = {}
     endless["self"] = endless
-    for value in ({"deep": float("nan")}, object(), {"x": {1, 2}}, "\ud800", endless):
-        with pytest.raises(ArgumentError):
-            impatient.call("AnyFunction", {"config": value})
+    for value in ({"deep": float("nan")}, object(), {"x": {1, 2}}, "secret\ud800", endless):
+        with pytest.raises(ArgumentError) as caught:
+            impatient.call("AnyFunction", {"password": value})
+        assert caught.value.function == "AnyFunction"
     with pytest.raises(ArgumentError):
         impatient.run(SetSmtpSettings(settings={"server": "\ud800"}))
 

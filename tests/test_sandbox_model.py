@@ -40,8 +40,10 @@ from tests.support import settings_for
 NOT_CARRIED_OUT = (FaultKind.RESET_BEFORE, FaultKind.ANSWER)
 CARRIED_OUT = (FaultKind.RESET_AFTER, FaultKind.RESET_INSIDE, FaultKind.CUT_BODY)
 
+NAMES = ["zoë müller", "a+b&c=d%41", 'o\'neil "x"']
+
 days = st.sampled_from([*[None] * 6, *NOT_CARRIED_OUT, *CARRIED_OUT])
-names = st.sampled_from(["zoë müller", "a+b&c=d%41", 'o\'neil "x"'])
+names = st.sampled_from(NAMES)
 texts = st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 lists = st.lists(st.sampled_from(["a@example.com", "ü@example.com", "x y", "'", '"', "&=%+"]), max_size=3)
 privileges = st.sampled_from(
@@ -79,6 +81,9 @@ class Users(RuleBasedStateMachine):
         self.server = MailStoreServer.from_settings(self.settings)
         self.others = {user.user_name for user in self.server.get_users()}
         self.people: dict[str, Person] = {}
+        self.steps = 0
+        for name in NAMES[:-1]:
+            self.create(name, None, None, {UserPrivilege.LOGIN}, {LoginPrivilege.API}, "pässwörd")
 
     def teardown(self) -> None:
         self.server.close()
@@ -134,24 +139,20 @@ class Users(RuleBasedStateMachine):
         allowed = name in self.people and (new == name or new not in self.people)
         self.write(RenameUser(old_user_name=name, new_user_name=new), day, allowed, change)
 
-    @rule(name=names, day=days, text=texts)
-    def set_full_name(self, name: str, day: FaultKind | None, text: str | None) -> None:
-        self.change(SetUserFullName(user_name=name, full_name=text), name, day, "full_name", text)
-
-    @rule(name=names, day=days, text=texts)
-    def set_distinguished_name(self, name: str, day: FaultKind | None, text: str | None) -> None:
-        request = SetUserDistinguishedName(user_name=name, distinguished_name=text)
-        self.change(request, name, day, "distinguished_name", text)
-
-    @rule(name=names, day=days, texts=lists)
-    def set_email_addresses(self, name: str, day: FaultKind | None, texts: list[str]) -> None:
-        request = SetUserEmailAddresses(user_name=name, email_addresses=texts)
-        self.change(request, name, day, "email_addresses", texts)
-
-    @rule(name=names, day=days, texts=lists)
-    def set_pop3_user_names(self, name: str, day: FaultKind | None, texts: list[str]) -> None:
-        request = SetUserPop3UserNames(user_name=name, pop3_user_names=texts)
-        self.change(request, name, day, "pop3_user_names", texts)
+    @rule(name=names, day=days, which=st.integers(0, 3), text=texts, items=lists)
+    def set_a_property(self, name: str, day: FaultKind | None, which: int, text: str | None, items: list[str]) -> None:
+        if which == 0:
+            self.change(SetUserFullName(user_name=name, full_name=text), name, day, "full_name", text)
+        elif which == 1:
+            request = SetUserDistinguishedName(user_name=name, distinguished_name=text)
+            self.change(request, name, day, "distinguished_name", text)
+        elif which == 2:
+            addresses = SetUserEmailAddresses(user_name=name, email_addresses=items)
+            self.change(addresses, name, day, "email_addresses", items)
+        else:
+            self.change(
+                SetUserPop3UserNames(user_name=name, pop3_user_names=items), name, day, "pop3_user_names", items
+            )
 
     @rule(name=names, day=days, privileges=privileges)
     def set_privileges(self, name: str, day: FaultKind | None, privileges: set[UserPrivilege]) -> None:
@@ -167,8 +168,12 @@ class Users(RuleBasedStateMachine):
     def set_password(self, name: str, day: FaultKind | None, password: str) -> None:
         self.change(SetUserPassword(user_name=name, password=password), name, day, "password", password)
 
-    @rule(name=names, day=days, folder=names, rights=rights)
-    def set_rights_on_folder(self, name: str, day: FaultKind | None, folder: str, rights: set[FolderPrivilege]) -> None:
+    @rule(name=names, day=days, own=st.booleans(), other=names, rights=rights)
+    def set_rights_on_folder(
+        self, name: str, day: FaultKind | None, own: bool, other: str, rights: set[FolderPrivilege]
+    ) -> None:
+        folder = name if own else other
+
         def change() -> None:
             self.people[name].folders.pop(folder, None)
             if rights:
@@ -191,15 +196,14 @@ class Users(RuleBasedStateMachine):
     def may_log_on(self, name: str, person: Person) -> None:
         """Only an administrator who may use the API, has a password and knows it gets in."""
         if person.login_privileges is None or LoginPrivilege.API not in person.login_privileges:
-            return  # as good as all the others, whom `log_on_without_the_right_to` is about
+            return  # as good as all the others, whom `log_on_in_vain` is about
         welcome = person.password != "" and UserPrivilege.ADMIN in person.privileges
         assert self.gets_in(name, person.password) == welcome
-        assert not self.gets_in(name, f"{person.password}x")
 
     @rule(name=names, password=passwords)
-    def log_on_without_the_right_to(self, name: str, password: str) -> None:
+    def log_on_in_vain(self, name: str, password: str) -> None:
         person = self.people.get(name)
-        if person is None or LoginPrivilege.API not in (person.login_privileges or ()):
+        if person is None or person.password != password or LoginPrivilege.API not in (person.login_privileges or ()):
             assert not self.gets_in(name, password)
 
     def gets_in(self, name: str, password: str) -> bool:
@@ -216,8 +220,10 @@ class Users(RuleBasedStateMachine):
         assert {user.user_name for user in listed} == self.others | self.people.keys()
         assert len(listed) == len(self.others) + len(self.people)
         full_names = {user.user_name: user.full_name for user in listed}
+        self.steps += 1
+        if (name := NAMES[self.steps % len(NAMES)]) in self.people:
+            self.may_log_on(name, self.people[name])
         for name, person in self.people.items():
-            self.may_log_on(name, person)
             assert full_names[name] == person.full_name
             info = self.server.get_user_info(name)
             assert (info.full_name, info.distinguished_name) == (person.full_name, person.distinguished_name)
@@ -233,6 +239,6 @@ class Users(RuleBasedStateMachine):
 
 
 Users.TestCase.settings = settings(
-    max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=25, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestUsers = Users.TestCase

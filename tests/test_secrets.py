@@ -19,7 +19,7 @@ from typing import Any, get_args
 from urllib.parse import quote, quote_plus, unquote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
@@ -32,6 +32,7 @@ from mailstore.compatibility import request_types
 from mailstore.errors import ArgumentError, ConfigurationError, MailStoreError, ProtocolError
 from mailstore.models import CreateUser, GetProfiles, InitializeMFA, StatusEnvelope
 from mailstore.models.base import MASK, Model, Request, python_names
+from mailstore.models.envelope import failure_of
 from mailstore.models.fields import JsonObject, SecretText
 from mailstore.sandbox import Failed, Fault, FaultKind, Pace, Sandbox, Step, World
 from tests.faulty import RawServer, chain, client_of, ended, error_of, http, settings_of
@@ -530,6 +531,7 @@ def test_a_page_is_quoted_up_to_its_secret_only() -> None:
 any_secret = st.text(min_size=4).filter(lambda text: len(text.strip()) >= 4 and text.strip() != "admin")
 
 
+@settings(deadline=None)
 @given(any_secret, st.text(max_size=5), st.text(max_size=5))
 def test_a_secret_is_masked_in_every_spelling(secret: str, before: str, after: str) -> None:
     redactor = Redactor([secret], "admin")
@@ -550,6 +552,73 @@ def test_a_secret_is_masked_in_every_spelling(secret: str, before: str, after: s
         for url in (quote(secret), quote_plus(secret), quote(quote_plus(secret), safe="")):
             assert MASK in redactor.text(url)
             assert MASK in redactor.text(re.sub("%..", lambda escaped: escaped[0].lower(), url))
+
+
+@pytest.mark.parametrize(
+    ("secret", "spelt"),
+    [
+        ("ab/cd", r"ab\/cd"),
+        ('ab"cd', r"ab\"cd"),
+        ('ab"cd', r"ab\\\"cd"),
+        ('ab"cd', "ab&quot;cd"),
+        ('ab"cd', "ab&amp;quot;cd"),
+        ('ab"cd', "ab%26quot%3Bcd"),
+        ("ab'cd", "ab&#39;cd"),
+        ("ab'cd", "ab&#x27;cd"),
+        ("ab'cd", r"ab\u0027cd"),
+        ("ab\\cd", r"ab\\cd"),
+        ("ab\\cd", r"ab\\\\cd"),
+        ("ab\\cd", "ab%5Ccd"),
+        ("ab\\cd", "ab%255ccd"),
+        ("ab\\cd", r"ab\u005Ccd"),
+        ("ab\\cd", "ab&#92;cd"),
+        ("ab\\\\cd", r"ab\\\\cd"),
+        ("ab cd", "ab+cd"),
+        ("ab cd", "ab%2Bcd"),
+        ("ab\tcd", r"ab\tcd"),
+        ("abücd", r"ab\u00FCcd"),
+        ("ab😀cd", r"ab\uD83D\ude00cd"),
+        ("ab😀cd", "ab%F0%9f%98%80cd"),
+        ("ab\ud800cd", "ab\ud800cd"),
+        ("ab\ud800cd", r"ab\ud800cd"),
+        ("ab\ud800cd", "ab%ED%A0%80cd"),
+        (" abcd ", "abcd"),
+        ("äbcd", "w6RiY2Q="),
+        ("äbcd", "YWRtaW46w6RiY2Q="),
+        ("äbcd", "YWRtaW46w6RiY2Q%3D"),
+    ],
+)
+def test_known_spellings_are_masked_whole(secret: str, spelt: str) -> None:
+    assert Redactor([secret], "admin").text(f"<{spelt}>") == f"<{MASK}>"
+
+
+def test_of_several_secrets_each_is_masked_whole() -> None:
+    redactor = Redactor(["secret", "secretary", "another"], "admin")
+    assert redactor.text("secretary, another, secret") == f"{MASK}, {MASK}, {MASK}"
+
+
+def test_everything_that_an_error_says_is_masked() -> None:
+    error = ProtocolError("It is s3cret.", body=f"s3cret {'x' * 1000}", hint="Was it s3cret?")
+    error.details = f"At s3cret: {'x' * 1000}"
+    Redactor(["s3cret"], "admin").error(error)
+    assert (error.message, error.args) == (f"It is {MASK}.", (f"It is {MASK}.",))
+    assert error.hint == f"Was it {MASK}?"
+    assert error.body == f"{MASK} {'x' * 1000}"[:300]
+    assert error.details == f"At {MASK}: {'x' * 1000}"[:300]
+    silent = ProtocolError("Nothing.")
+    Redactor(["s3cret"], "admin").error(silent)
+    assert (silent.message, silent.hint, silent.body, silent.details) == ("Nothing.", None, None, None)
+
+
+def test_the_stack_trace_of_a_failed_call_is_kept_whole() -> None:
+    trace = f"System.Exception: s3cret {'x' * 1000}"
+    status = StatusEnvelope[Any].model_validate({"statusCode": "failed", "error": {"message": "m", "details": trace}})
+    error = failure_of(status)
+    Redactor(["s3cret"], "admin").error(error)
+    assert error.details == trace.replace("s3cret", MASK)
+    assert error.envelope is not None
+    assert error.envelope.error is not None
+    assert error.envelope.error.details == error.details
 
 
 @given(st.text(), st.text())
