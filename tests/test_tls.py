@@ -321,6 +321,7 @@ def test_old_tls_is_refused(outdated: ssl.SSLContext, trust: dict[str, Any]) -> 
         "fe80::1%]@evil.example.com",
         "-archive",
         "",
+        "a" * 64,
         "a" * 300,
     ],
 )
